@@ -1,0 +1,43 @@
+"""The contract between babel_dl and a framework, one file for each family of functions. A plug-in has the same files."""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, ClassVar
+
+from babel_dl.backend.contract.creation import Creation, Devices, Native
+from babel_dl.backend.contract.elementwise import Elementwise
+from babel_dl.backend.contract.execution import State, Storage, Transforms, Tree
+from babel_dl.backend.contract.neural import Neural, Pairs
+from babel_dl.backend.contract.reduction import Reduction
+from babel_dl.backend.contract.shape import Shape
+
+KERNELS = ("sgd", "adam")
+"""The rules that a backend may replace by a fused kernel. All update their storages in place and return nothing.
+
+    sgd(parameters, gradients, momenta, learning_rate, momentum, nesterov, weight_decay)
+        parameters, momenta: lists of Storage (`momenta` is None if momentum is 0; zeros before the first step); gradients: list of
+        Native; learning_rate: scalar Native, float32; momentum: float or scalar Native; weight_decay: float. Dampening is 0:
+        g = gradient + weight_decay * parameter;  m = momentum * m + g;  parameter -= learning_rate * (g + momentum * m if nesterov else m)
+    adam(parameters, gradients, first_moments, second_moments, step, learning_rate, beta1, beta2, eps, weight_decay, decoupled)
+        step: scalar Native, float32, 1 at the first call; beta1, beta2, eps, weight_decay: float; decoupled: bool (AdamW):
+        parameter -= learning_rate * (m / (1 - beta1**step)) / (sqrt(v / (1 - beta2**step)) + eps)
+"""
+
+
+class Backend(Creation, Devices, Elementwise, Shape, Reduction, Neural, State, Transforms):
+    """Everything that babel_dl asks of a framework. A plug-in makes it final; nothing above it names a framework.
+
+    Attributes:
+        name: The plug-in's name, for `set_backend` and messages.
+        kernels: Fused replacements of rules that are otherwise written once in neutral functions, by the rule's name. One exists
+            only where it is faster; the conformance suite holds its numbers against the neutral rule. See `KERNELS`.
+    """
+
+    name: ClassVar[str]
+    kernels: ClassVar[Mapping[str, Callable[..., Any]]] = MappingProxyType({})
+
+
+__all__ = [
+    "KERNELS", "Backend", "Creation", "Devices", "Elementwise", "Native", "Neural", "Pairs", "Reduction", "Shape", "State", "Storage",
+    "Transforms", "Tree",
+]

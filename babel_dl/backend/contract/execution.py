@@ -1,0 +1,94 @@
+"""Variables, gradients, and functions made fast: what turns tensor arithmetic into training."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+import numpy as np
+
+Native = Any
+Storage = Any
+"""What a backend keeps a variable in: a leaf tensor, a framework's variable, or a cell with an immutable array."""
+Tree = Any
+"""Natives in tuples, lists and dicts, nested, with None, numbers and strings as constants."""
+
+
+class State(ABC):
+    """Variables: values that outlive a step. Shapes and values are canonical (channels last) whatever lies in memory."""
+
+    @abstractmethod
+    def variable(self, value: np.ndarray, dtype: str, trainable: bool, name: str) -> Storage:
+        """A new variable on the device in force. It is created for real, even while a function is traced."""
+
+    @abstractmethod
+    def read(self, storage: Storage) -> Native:
+        """The value now. Inside a traced function: the value at this point of the function."""
+
+    @abstractmethod
+    def assign(self, storage: Storage, value: Native) -> None:
+        """Replaces the value; shape and dtype are those of the variable. No gradient flows into the past of `value`.
+
+        Inside a traced function the write happens when the function runs, at this point, every time.
+        """
+
+    @abstractmethod
+    def set_trainable(self, storage: Storage, trainable: bool) -> None:
+        """Whether gradients may be asked for it."""
+
+
+class Transforms(ABC):
+    """Functions of functions. The functions they receive take and return natives, and read variables through `read`."""
+
+    @abstractmethod
+    def stop_gradient(self, x: Native) -> Native:
+        """The value, as a constant."""
+
+    @abstractmethod
+    def without_gradients(self) -> AbstractContextManager[None]:
+        """While it is open, nothing is recorded for gradients."""
+
+    @abstractmethod
+    def value_and_grad(self, fn: Callable[[], tuple[Native, Tree]], storages: Sequence[Storage]) -> tuple[Native, Tree, list[Native | None]]:
+        """Runs `fn` once, and differentiates its value with respect to variables.
+
+        Args:
+            fn: Returns a scalar to differentiate and a tree of by-products. Writes to variables made inside hold afterwards.
+            storages: The variables. Others are constants, at no cost.
+
+        Returns:
+            The scalar, the by-products, and a gradient for each variable; None for one that the scalar does not depend on.
+        """
+
+    @abstractmethod
+    def compile(self, fn: Callable[..., Tree], mode: str = "auto") -> Callable[..., Tree]:
+        """The same function, fast: traced once for each structure, shape and dtype of its arguments.
+
+        Variables that `fn` reads and writes are found by the backend and stay variables: none is baked in as a constant. Variables
+        created while it is traced are created once. Arguments are trees of natives or numpy arrays; other leaves are constants
+        that lead to a new trace when they change.
+
+        Args:
+            fn: Takes and returns trees.
+            mode: "auto" for what is fastest as a rule, "off" for none, or a word that this backend lists in `compile_modes`.
+        """
+
+    @property
+    @abstractmethod
+    def compile_modes(self) -> tuple[str, ...]:
+        """The modes of `compile` besides "auto" and "off"."""
+
+    @abstractmethod
+    def trace_shapes(self, fn: Callable[..., Tree], *arguments: np.ndarray) -> None:
+        """Runs `fn` on natives like the arguments so that its variables come to be, at the least cost; results are thrown away.
+
+        Whether the values are computed is the backend's choice, so `fn` must not look at them.
+        """
+
+    @abstractmethod
+    def is_traced(self, x: Native) -> bool:
+        """Whether the tensor is symbolic and has no values yet."""
+
+    @abstractmethod
+    def synchronize(self) -> None:
+        """Waits until everything that was asked for is computed (for timings)."""
