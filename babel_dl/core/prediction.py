@@ -1,0 +1,75 @@
+"""Answers of a module outside of training: evaluation mode, no gradients, numpy in and out, compiled where the backend compiles."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from babel_dl.errors import ArgumentError
+from babel_dl.ops import tree
+from babel_dl.ops.dispatch import unwrap, wrap_natives
+
+if TYPE_CHECKING:
+    from babel_dl.core.module import Module
+
+
+@contextmanager
+def evaluation_mode(*modules: Module) -> Iterator[None]:
+    """Switches modules and all below them to evaluation, and back to what each was."""
+    below = [inner for module in modules for inner in module.modules.values()]
+    before = [inner.training for inner in below]
+    for inner in below:
+        inner.training = False
+    try:
+        yield
+    finally:
+        for inner, mode in zip(below, before, strict=True):
+            inner.training = mode
+
+
+class Predictor:
+    """Runs one module on numpy inputs.
+
+    Args:
+        module: What to run.
+    """
+
+    def __init__(self, module: Module) -> None:
+        self.module = module
+        self.backend = module.backend
+
+        def run(inputs: dict[str, Any]) -> Any:
+            return unwrap(module(**wrap_natives(inputs, self.backend)))
+
+        self.compiled = self.backend.compile(run)
+
+    @staticmethod
+    def of(module: Module) -> Predictor:
+        """The predictor of this module, made at the first use; a new one if the module moved to another backend."""
+        known = vars(module).get("_predictor")
+        if known is None or known.backend is not module.backend:
+            known = vars(module)["_predictor"] = Predictor(module)
+        return known
+
+    def predict_batch(self, inputs: dict[str, np.ndarray]) -> Any:
+        """The answers to a batch; every input has the batch axis first."""
+        if not self.module.is_built:
+            self.module.build_from(**inputs)
+        with evaluation_mode(self.module), self.backend.without_gradients():
+            answer = self.compiled(inputs)
+        return tree.map_leaves(lambda leaf: self.backend.to_numpy(leaf) if self.backend.is_native(leaf) else leaf, answer)
+
+    def predict_sample(self, sample: dict[str, Any]) -> Any:
+        """The answer to one sample without a batch axis.
+
+        Raises:
+            ArgumentError: There is no input.
+        """
+        if not sample:
+            raise ArgumentError(f"{type(self.module).__name__}.predict needs its inputs by name: model.predict(image=array).")
+        batch = {name: tree.map_leaves(lambda value: np.asarray(value)[None], value) for name, value in sample.items()}
+        answer = self.predict_batch(batch)
+        return tree.map_leaves(lambda leaf: leaf[0] if isinstance(leaf, np.ndarray) and leaf.ndim else leaf, answer)

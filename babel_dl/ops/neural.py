@@ -1,0 +1,165 @@
+"""Primitives of neural networks on handles. Tensors are channels last; layers check shapes, so these trust them.
+
+Activations that are short formulas are written here, once, for every backend.
+"""
+
+from __future__ import annotations
+
+import math
+
+from babel_dl.backend.dtypes import BOOL, DEFAULT_FLOAT, is_floating
+from babel_dl.ops.dispatch import accepts_natives, as_tensor, normalize_axis, wrap
+from babel_dl.ops.elementwise import erf, expm1, maximum, minimum, where
+from babel_dl.ops.tensor import Tensor, TensorLike
+
+
+def _floating(x: TensorLike) -> TensorLike:
+    x = as_tensor(x)
+    return x if is_floating(x.dtype) else x.astype(DEFAULT_FLOAT)
+
+
+@accepts_natives
+def relu(x: TensorLike) -> Tensor:
+    """max(x, 0); its gradient at 0 is 0."""
+    x = as_tensor(x)
+    return wrap(x.backend.relu(x.native), x.backend)
+
+
+@accepts_natives
+def sigmoid(x: TensorLike) -> Tensor:
+    """1 / (1 + exp(-x))."""
+    x = _floating(x)
+    return wrap(x.backend.sigmoid(x.native), x.backend)
+
+
+@accepts_natives
+def softplus(x: TensorLike) -> Tensor:
+    """log(1 + exp(x)), without overflow."""
+    x = _floating(x)
+    return wrap(x.backend.softplus(x.native), x.backend)
+
+
+@accepts_natives
+def softmax(x: TensorLike, axis: int = -1) -> Tensor:
+    """exp(x) / sum(exp(x)) along one axis, without overflow.
+
+    Raises:
+        ShapeError: There is no such axis.
+    """
+    x = _floating(x)
+    return wrap(x.backend.softmax(x.native, normalize_axis(axis, x.ndim, "softmax")), x.backend)
+
+
+@accepts_natives
+def log_softmax(x: TensorLike, axis: int = -1) -> Tensor:
+    """x - log(sum(exp(x))) along one axis, without overflow.
+
+    Raises:
+        ShapeError: There is no such axis.
+    """
+    x = _floating(x)
+    return wrap(x.backend.log_softmax(x.native, normalize_axis(axis, x.ndim, "log_softmax")), x.backend)
+
+
+@accepts_natives
+def silu(x: TensorLike) -> Tensor:
+    """x * sigmoid(x)."""
+    return x * sigmoid(x)
+
+
+@accepts_natives
+def gelu(x: TensorLike, approximate: bool = False) -> Tensor:
+    """x times the normal distribution's share below x; exact by erf unless `approximate` (tanh) is asked for.
+
+    Source: Hendrycks and Gimpel 2016, section 2.
+    """
+    if approximate:
+        inner = math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x)
+        return 0.5 * x * (2 * sigmoid(2 * inner))
+    return 0.5 * x * (1 + erf(x * math.sqrt(0.5)))
+
+
+@accepts_natives
+def leaky_relu(x: TensorLike, negative_slope: float = 0.01) -> Tensor:
+    """x above 0, negative_slope * x below."""
+    return where(x > 0, x, negative_slope * x)
+
+
+@accepts_natives
+def elu(x: TensorLike, alpha: float = 1.0) -> Tensor:
+    """x above 0, alpha * (exp(x) - 1) below. Source: Clevert et al. 2015, eq. 15."""
+    return where(x > 0, x, alpha * expm1(minimum(x, 0.0)))
+
+
+@accepts_natives
+def hard_sigmoid(x: TensorLike) -> Tensor:
+    """x / 6 + 1/2, between 0 and 1."""
+    return minimum(maximum(x / 6 + 0.5, 0.0), 1.0)
+
+
+@accepts_natives
+def linear(x: TensorLike, kernel: TensorLike, bias: TensorLike | None = None) -> Tensor:
+    """x @ kernel + bias over the last axis.
+
+    Shapes:
+        x: (*batch, in). kernel: (in, out). bias: (out,). returns: (*batch, out).
+    """
+    return wrap(x.backend.linear(x.native, kernel.native, None if bias is None else bias.native), x.backend)
+
+
+@accepts_natives
+def convolution(
+    x: TensorLike,
+    kernel: TensorLike,
+    bias: TensorLike | None,
+    stride: tuple[int, ...],
+    padding: tuple[tuple[int, int], ...],
+    dilation: tuple[int, ...],
+    groups: int = 1,
+) -> Tensor:
+    """Cross-correlation with zeros around.
+
+    Shapes:
+        x: (batch, *spatial, in). kernel: (*window, in / groups, out). returns: (batch, *spatial, out).
+    """
+    native_bias = None if bias is None else bias.native
+    return wrap(x.backend.convolution(x.native, kernel.native, native_bias, stride, padding, dilation, groups), x.backend)
+
+
+@accepts_natives
+def max_pool(
+    x: TensorLike,
+    window: tuple[int, ...],
+    stride: tuple[int, ...],
+    padding: tuple[tuple[int, int], ...],
+    dilation: tuple[int, ...],
+) -> Tensor:
+    """The largest of each window. Shapes: (batch, *spatial, channels) to the same with fewer places."""
+    return wrap(x.backend.max_pool(x.native, window, stride, padding, dilation), x.backend)
+
+
+@accepts_natives
+def average_pool(
+    x: TensorLike,
+    window: tuple[int, ...],
+    stride: tuple[int, ...],
+    padding: tuple[tuple[int, int], ...],
+    count_padding: bool = False,
+) -> Tensor:
+    """The mean of each window. Shapes: (batch, *spatial, channels) to the same with fewer places."""
+    return wrap(x.backend.average_pool(x.native, window, stride, padding, count_padding), x.backend)
+
+
+@accepts_natives
+def one_hot(indices: TensorLike, num_classes: int, dtype: str = DEFAULT_FLOAT) -> Tensor:
+    """1 at the index, 0 elsewhere; an index outside gives zeros.
+
+    Shapes:
+        indices: (*batch,), integers. returns: (*batch, num_classes).
+    """
+    indices = as_tensor(indices)
+    backend = indices.backend
+    places = backend.arange(0, num_classes, 1, "int32")
+    wide = backend.astype(backend.expand_dims(indices.native, indices.ndim), "int32")
+    hits = backend.equal(wide, places)
+    return wrap(hits if dtype == BOOL else backend.astype(hits, dtype), backend)

@@ -1,0 +1,227 @@
+"""Functions that move elements and change none. Axes may be negative; wrong axes and sizes are refused with the shapes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from babel_dl.backend.dtypes import is_integer, promote
+from babel_dl.errors import DTypeError, ShapeError
+from babel_dl.ops.dispatch import (
+    accepts_natives, as_tensor, check_same_length, find_backend, is_tensor, normalize_axes, normalize_axis, wrap,
+)
+from babel_dl.ops.tensor import Tensor, TensorLike
+
+
+@accepts_natives
+def reshape(x: TensorLike, shape: tuple[int, ...] | int) -> Tensor:
+    """The elements in row-major order in a new shape; one size may be -1, for whatever is left.
+
+    Raises:
+        ShapeError: The numbers of elements differ.
+    """
+    x = as_tensor(x)
+    sizes = (shape,) if isinstance(shape, int) else tuple(int(size) for size in shape)
+    old = x.shape
+    if None not in old:
+        known, count = math.prod(size for size in sizes if size != -1), math.prod(old)
+        fits = count == known if -1 not in sizes else sizes.count(-1) == 1 and (count % known == 0 if known else count == 0)
+        if not fits:
+            raise ShapeError(f"ops.reshape cannot make {sizes} from {old}: that has {count} elements. One size may be -1.")
+    return wrap(x.backend.reshape(x.native, sizes), x.backend)
+
+
+@accepts_natives
+def permute_dims(x: TensorLike, axes: Sequence[int]) -> Tensor:
+    """Axis `i` of the result is axis `axes[i]` of `x`.
+
+    Raises:
+        ShapeError: `axes` is not every axis once.
+        ArgumentError: `axes` has the wrong length.
+    """
+    x = as_tensor(x)
+    check_same_length("permute_dims", len(axes), x.ndim, "axes")
+    return wrap(x.backend.permute_dims(x.native, normalize_axes(tuple(axes), x.ndim, "permute_dims")), x.backend)
+
+
+@accepts_natives
+def expand_dims(x: TensorLike, axis: int) -> Tensor:
+    """A new axis of size 1 at position `axis`.
+
+    Raises:
+        ShapeError: The position does not exist.
+    """
+    x = as_tensor(x)
+    return wrap(x.backend.expand_dims(x.native, normalize_axis(axis, x.ndim + 1, "expand_dims")), x.backend)
+
+
+@accepts_natives
+def squeeze(x: TensorLike, axis: int | tuple[int, ...]) -> Tensor:
+    """Without these axes of size 1.
+
+    Raises:
+        ShapeError: An axis does not exist, or its size is not 1.
+    """
+    x = as_tensor(x)
+    axes = normalize_axes(axis, x.ndim, "squeeze")
+    for a in axes:
+        if x.shape[a] not in (1, None):
+            raise ShapeError(f"ops.squeeze cannot drop axis {a} of shape {x.shape}: its size is {x.shape[a]}, not 1.")
+    return wrap(x.backend.squeeze(x.native, axes), x.backend)
+
+
+@accepts_natives
+def broadcast_to(x: TensorLike, shape: tuple[int, ...]) -> Tensor:
+    """The values repeated to `shape`, as numpy broadcasts.
+
+    Raises:
+        ShapeError: The shape cannot be reached.
+    """
+    x = as_tensor(x)
+    sizes = (1,) * (len(shape) - x.ndim) + x.shape
+    if len(sizes) != len(shape) or any(old not in (1, new, None) for old, new in zip(sizes, shape, strict=True)):
+        raise ShapeError(f"ops.broadcast_to cannot make {tuple(shape)} from {x.shape}: sizes must be equal or 1.")
+    return wrap(x.backend.broadcast_to(x.native, tuple(shape)), x.backend)
+
+
+@accepts_natives
+def concat(xs: Sequence[TensorLike], axis: int = 0) -> Tensor:
+    """The tensors joined along an axis; types promote.
+
+    Raises:
+        ShapeError: There are none, or they differ on another axis.
+    """
+    tensors = _same_types("concat", xs)
+    first = tensors[0]
+    axis = normalize_axis(axis, first.ndim, "concat")
+    for other in tensors[1:]:
+        fits = other.ndim == first.ndim and all(
+            a == axis or m == n or None in (m, n) for a, (m, n) in enumerate(zip(first.shape, other.shape, strict=True))
+        )
+        if not fits:
+            raise ShapeError(f"ops.concat along axis {axis} got shapes {[t.shape for t in tensors]}; the other axes must agree.")
+    return wrap(first.backend.concat([t.native for t in tensors], axis), first.backend)
+
+
+@accepts_natives
+def stack(xs: Sequence[TensorLike], axis: int = 0) -> Tensor:
+    """The tensors joined along a new axis; types promote.
+
+    Raises:
+        ShapeError: There are none, or their shapes differ.
+    """
+    tensors = _same_types("stack", xs)
+    first = tensors[0]
+    if any(t.shape != first.shape for t in tensors):
+        raise ShapeError(f"ops.stack got shapes {[t.shape for t in tensors]}; they must be equal.")
+    return wrap(first.backend.stack([t.native for t in tensors], normalize_axis(axis, first.ndim + 1, "stack")), first.backend)
+
+
+def _same_types(name: str, xs: Sequence[TensorLike]) -> list[Tensor]:
+    if not len(xs):
+        raise ShapeError(f"ops.{name} needs at least one tensor, and got none.")
+    backend = find_backend(list(xs))
+    tensors = [as_tensor(x, backend) for x in xs]
+    dtype = tensors[0].dtype
+    for other in tensors[1:]:
+        dtype = promote(dtype, other.dtype)
+    return [t.astype(dtype) for t in tensors]
+
+
+@accepts_natives
+def flip(x: TensorLike, axis: int | tuple[int, ...] | None = None) -> Tensor:
+    """The order along the axes reversed; all axes for `None`.
+
+    Raises:
+        ShapeError: An axis does not exist.
+    """
+    x = as_tensor(x)
+    return wrap(x.backend.flip(x.native, normalize_axes(axis, x.ndim, "flip")), x.backend)
+
+
+@accepts_natives
+def tile(x: TensorLike, repetitions: tuple[int, ...]) -> Tensor:
+    """The tensor repeated along each axis.
+
+    Raises:
+        ArgumentError: There is not one count for each axis.
+    """
+    x = as_tensor(x)
+    check_same_length("tile", len(repetitions), x.ndim, "counts, one for each axis")
+    return wrap(x.backend.tile(x.native, tuple(repetitions)), x.backend)
+
+
+@accepts_natives
+def pad(x: TensorLike, widths: Sequence[tuple[int, int]], value: float = 0) -> Tensor:
+    """`value` before and after each axis.
+
+    Raises:
+        ArgumentError: There is not one pair for each axis.
+    """
+    x = as_tensor(x)
+    check_same_length("pad", len(widths), x.ndim, "pairs (before, after), one for each axis")
+    return wrap(x.backend.pad(x.native, tuple((int(a), int(b)) for a, b in widths), value), x.backend)
+
+
+@accepts_natives
+def getitem(x: TensorLike, index: Any) -> Tensor:
+    """`x[index]` with whole numbers, slices, `None`, `...`, and at most one integer or bool tensor.
+
+    Raises:
+        IndexError: A whole number is outside of its axis.
+        ShapeError: There are more indices than axes.
+    """
+    x = as_tensor(x)
+    parts = index if isinstance(index, tuple) else (index,)
+    _check_index(parts, x.shape)
+    backend = x.backend
+    natives = tuple(as_tensor(p, backend).native if is_tensor(p) or hasattr(p, "dtype") or isinstance(p, list) else p for p in parts)
+    return wrap(backend.getitem(x.native, natives), backend)
+
+
+def _check_index(parts: tuple[Any, ...], shape: tuple[int, ...]) -> None:
+    used = [p for p in parts if p is not None and p is not ...]
+    if len(used) > len(shape):
+        raise ShapeError(f"A tensor of shape {shape} has {len(shape)} axes, and {len(used)} indices came.")
+    if ... in [p for p in parts if p is ...] or any(is_tensor(p) or hasattr(p, "dtype") for p in parts):
+        return
+    for axis, part in enumerate(used):
+        size = shape[axis]
+        if isinstance(part, int) and size is not None and not -size <= part < size:
+            raise IndexError(f"Index {part} is outside of axis {axis} of a tensor of shape {shape}.")
+
+
+@accepts_natives
+def take(x: TensorLike, indices: TensorLike, axis: int = 0) -> Tensor:
+    """Slices of `x` at integer `indices` of any shape, which replaces the axis. Negative indices count from the end.
+
+    Raises:
+        DTypeError: The indices are not integers.
+        ShapeError: There is no such axis.
+    """
+    x = as_tensor(x)
+    indices = _checked_indices("take", indices, x)
+    return wrap(x.backend.take(x.native, indices.native, normalize_axis(axis, x.ndim, "take")), x.backend)
+
+
+@accepts_natives
+def take_along_axis(x: TensorLike, indices: TensorLike, axis: int = -1) -> Tensor:
+    """For each position the element of `x` at its index.
+
+    Raises:
+        DTypeError: The indices are not integers.
+        ShapeError: There is no such axis, or the numbers of axes differ.
+    """
+    x = as_tensor(x)
+    indices = _checked_indices("take_along_axis", indices, x)
+    if indices.ndim != x.ndim:
+        raise ShapeError(f"ops.take_along_axis got shapes {x.shape} and {indices.shape}; both need the same number of axes.")
+    return wrap(x.backend.take_along_axis(x.native, indices.native, normalize_axis(axis, x.ndim, "take_along_axis")), x.backend)
+
+
+def _checked_indices(name: str, indices: TensorLike, x: TensorLike) -> TensorLike:
+    indices = as_tensor(indices, x.backend)
+    if not is_integer(indices.dtype):
+        raise DTypeError(f"ops.{name} needs whole numbers as indices, and got {indices.dtype}. Cast them: indices.astype('int32').")
+    return indices
