@@ -1,0 +1,65 @@
+"""Activations, by name, as a function, or as a layer class."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from babel_dl import ops
+from babel_dl.errors import ArgumentError, did_you_mean
+from babel_dl.model.layer import Layer
+from babel_dl.ops.tensor import Tensor, TensorLike
+
+Function = Callable[[TensorLike], Tensor]
+
+ACTIVATIONS: dict[str, Function] = {
+    "relu": ops.relu, "leaky_relu": ops.leaky_relu, "elu": ops.elu, "gelu": ops.gelu, "silu": ops.silu, "swish": ops.silu,
+    "sigmoid": ops.sigmoid, "hard_sigmoid": ops.hard_sigmoid, "tanh": ops.tanh, "softplus": ops.softplus, "softmax": ops.softmax,
+    "log_softmax": ops.log_softmax, "linear": lambda x: x,
+}  # fmt: skip
+
+
+def find_activation(activation: str | Function | type[Layer] | None) -> Function:
+    """The function for a name, a function, a layer or its class; `None` is the identity.
+
+    Raises:
+        ArgumentError: There is no activation of this name, or it cannot be called.
+    """
+    if activation is None:
+        return ACTIVATIONS["linear"]
+    if isinstance(activation, str):
+        if activation.lower() not in ACTIVATIONS:
+            raise ArgumentError(f"There is no activation {activation!r}.{did_you_mean(activation, ACTIVATIONS)}")
+        return ACTIVATIONS[activation.lower()]
+    if isinstance(activation, type):
+        return activation()
+    if not callable(activation):
+        raise ArgumentError(f"An activation is a name, a function or a layer, and {activation!r} is none.")
+    return activation
+
+
+class Activation(Layer):
+    """Applies a function to the input.
+
+        y = function(x)
+
+    Args:
+        activation: A name ("relu", "gelu", "softmax", ...), a function of a tensor, a layer or its class; None is the identity.
+
+    Shapes:
+        x: any.      returns: that of x.
+
+    Raises:
+        ArgumentError: There is no activation of this name, or it cannot be called.
+
+    Example:
+        >>> Activation("relu")(ops.asarray([-1.0, 2.0])).numpy()
+        array([0., 2.], dtype=float32)
+    """
+
+    def __init__(self, activation: str | Function | type[Layer] | None) -> None:
+        super().__init__()
+        self.function = find_activation(activation)
+
+    def call(self, x: TensorLike) -> Tensor:
+        """The function's result."""
+        return self.function(x)

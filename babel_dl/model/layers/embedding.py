@@ -1,0 +1,46 @@
+"""Learnt vectors for whole numbers."""
+
+from __future__ import annotations
+
+from babel_dl import ops
+from babel_dl.core.initializers import Initializer, find_initializer
+from babel_dl.model.layer import Layer
+from babel_dl.model.layers.arguments import positive
+from babel_dl.ops.tensor import Tensor, TensorLike
+
+
+class Embedding(Layer):
+    """Looks up a learnt vector for each index.
+
+    Args:
+        num_embeddings: How many indices there are; at least 1. Indices go from 0 to below it.
+        features: Size of a vector; at least 1.
+        initializer: How the vectors start; a name or a function of (shape, generator).
+
+    Shapes:
+        indices: (*batch,), integers.      returns: (*batch, features).      weight: (num_embeddings, features).
+
+    Raises:
+        ArgumentError: A size is below 1, or a name is unknown.
+        DTypeError: The indices are not integers.
+
+    Example:
+        >>> Embedding(10, 4)(ops.asarray([[1, 2, 3]])).shape
+        (1, 3, 4)
+
+    Source: torch.nn.Embedding, which starts from a standard normal as well.
+    """
+
+    def __init__(self, num_embeddings: int, features: int, initializer: str | Initializer = "normal") -> None:
+        super().__init__()
+        self.num_embeddings = positive(num_embeddings, "Embedding", "num_embeddings")
+        self.features = positive(features, "Embedding", "features")
+        self.initializer = find_initializer(initializer)
+
+    def build(self, indices: TensorLike) -> None:
+        """Makes the vectors."""
+        self.weight = self.variable("weight", (self.num_embeddings, self.features), self.initializer)
+
+    def call(self, indices: TensorLike) -> Tensor:
+        """The vectors of the indices."""
+        return ops.take(self.weight, indices, axis=0)
