@@ -1,0 +1,159 @@
+"""What all optimizers share: a learning rate that can move, state for each variable, clipping, a step count."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from babel_dl.core.variable import Variable
+from babel_dl.errors import ArgumentError
+from babel_dl.ops.tensor import Tensor
+from babel_dl.training.optimizers.clipping import clip_by_global_norm, clip_by_value
+
+
+class Optimizer(ABC):
+    """Changes variables by their gradients.
+
+    A subclass names its `slots` (a variable of state for each parameter) and writes `update`.
+
+    Args:
+        initial_lr: Learning rate before a schedule moves it; at least 0.
+        clip_norm: Scale all gradients down together so that their joint norm is at most this; None for no limit.
+        clip_value: Cut each element of the gradients to [-clip_value, clip_value]; None for no limit. Applied before `clip_norm`.
+
+    Raises:
+        ArgumentError: A number is out of its range.
+    """
+
+    slots: tuple[str, ...] = ()
+
+    def __init__(self, initial_lr: float, clip_norm: float | None = None, clip_value: float | None = None) -> None:
+        self.initial_lr = self.checked("initial_lr", initial_lr, low=0.0)
+        self.clip_norm = None if clip_norm is None else self.checked("clip_norm", clip_norm, low=0.0, open_end=True)
+        self.clip_value = None if clip_value is None else self.checked("clip_value", clip_value, low=0.0, open_end=True)
+        self._moving: dict[str, float] = {"learning_rate": self.initial_lr}
+        self._state: dict[str, Variable] = {}
+        self._of: dict[int, dict[str, Variable]] = {}
+        self._prepared: dict[str, Variable] = {}
+
+    @classmethod
+    def checked(cls, name: str, value: float, low: float = 0.0, high: float = float("inf"), open_end: bool = False) -> float:
+        """The number as a float, if it is from `low` to `high` (not `low` itself with `open_end`).
+
+        Raises:
+            ArgumentError: It is not.
+        """
+        if not isinstance(value, (int, float)) or not (low < value if open_end else low <= value) or not value <= high:
+            begin = "above" if open_end else "of at least"
+            raise ArgumentError(f"{cls.__name__} needs {name} {begin} {low:g}{f' and at most {high:g}' if high < 1e30 else ''}, and got {value!r}.")
+        return float(value)
+
+    def prepare(self, variables: dict[str, Variable]) -> None:
+        """Makes the state for these variables; those it has state for already keep it.
+
+        Args:
+            variables: By the name under which checkpoints keep their state.
+        """
+        backend = next(iter(variables.values())).backend
+        for name in (*self._moving, "step"):
+            if name not in self._state:
+                value = np.float32(self._moving.get(name, 0.0))
+                self._state[name] = Variable(value, trainable=False, path=f"/{name}", backend=backend)
+        for path, variable in variables.items():
+            if id(variable) in self._of:
+                continue
+            zeros = np.zeros(variable.shape, np.float32)
+            slots = {s: Variable(zeros, False, f"/{s}{path}", variable.dtype, backend) for s in self.slots}
+            self._of[id(variable)] = slots
+            self._prepared[path] = variable
+            self._state.update({f"{slot}{path}": value for slot, value in slots.items()})
+
+    def apply(self, gradients: Sequence[Tensor], variables: Sequence[Variable]) -> None:
+        """One step: changes the variables by their gradients. Works inside compiled functions.
+
+        Args:
+            gradients: One for each variable.
+            variables: What to change.
+        """
+        if any(id(variable) not in self._of for variable in variables):
+            self.prepare({variable.path: variable for variable in variables})
+        if self.clip_value is not None:
+            gradients = clip_by_value(gradients, self.clip_value)
+        if self.clip_norm is not None:
+            gradients = clip_by_global_norm(gradients, self.clip_norm)
+        step = self._state["step"]
+        step.assign(step + 1.0)
+        self.update(list(gradients), list(variables))
+
+    @abstractmethod
+    def update(self, gradients: list[Tensor], variables: list[Variable]) -> None:
+        """The rule. `moving(name)` and `state_of(slot, variables)` give hyperparameters and state; the step count is up already."""
+
+    def moving(self, name: str) -> Variable | float:
+        """A hyperparameter that may change between steps: a variable once it moves, a number before."""
+        return self._state.get(name, self._moving.get(name, getattr(self, name, 0.0)))
+
+    def state_of(self, slot: str, variables: list[Variable]) -> list[Variable]:
+        """The state variables of this slot, one for each variable."""
+        return [self._of[id(variable)][slot] for variable in variables]
+
+    def let_move(self, name: str) -> None:
+        """Makes a hyperparameter (`momentum`, `beta1`) one that `set` may change; call it before the first step.
+
+        Raises:
+            ArgumentError: The optimizer has no such hyperparameter, or has stepped already.
+        """
+        if name in self._moving:
+            return
+        value = getattr(self, name, None)
+        if not isinstance(value, float):
+            raise ArgumentError(f"{type(self).__name__} has no hyperparameter {name!r} that could move.")
+        self._moving[name] = value
+        if self._state:
+            backend = self._state["step"].backend
+            self._state[name] = Variable(np.float32(value), trainable=False, path=f"/{name}", backend=backend)
+
+    def set(self, name: str, value: float) -> None:
+        """Changes a hyperparameter that moves, such as "learning_rate"; at once, also for compiled steps.
+
+        Raises:
+            ArgumentError: It does not move; see `let_move`.
+        """
+        if name not in self._moving:
+            raise ArgumentError(f"{name!r} of {type(self).__name__} does not move. Call optimizer.let_move({name!r}) before training.")
+        if self._moving[name] != value:
+            self._moving[name] = value
+            if name in self._state:
+                self._state[name].assign(np.float32(value))
+
+    @property
+    def learning_rate(self) -> float:
+        """The learning rate in force."""
+        return self._moving["learning_rate"]
+
+    @learning_rate.setter
+    def learning_rate(self, value: float) -> None:
+        self.set("learning_rate", value)
+
+    @property
+    def momentum_name(self) -> str | None:
+        """The hyperparameter that schedules with a momentum cycle: "momentum", "beta1", or None."""
+        return None
+
+    @property
+    def named_variables(self) -> dict[str, Variable]:
+        """The state by name, for checkpoints: `learning_rate`, `step`, `momentum/linear/0/weight`."""
+        return dict(self._state)
+
+    def take_over(self) -> None:
+        """Reads the moving hyperparameters back from the variables, after a checkpoint was loaded into these."""
+        for name in self._moving:
+            if name in self._state:
+                self._moving[name] = float(self._state[name].numpy())
+
+    def settings(self) -> dict[str, Any]:
+        """The constructor's numbers, for logs and checkpoints."""
+        return {name: value for name, value in vars(self).items() if not name.startswith("_")}
