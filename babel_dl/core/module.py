@@ -76,8 +76,10 @@ class Module:
         raise NotImplementedError(f"{type(self).__name__} has no computation. Write: def call(self, ...): ... return result")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if self.is_built and args and isinstance(args[0], TensorLike):
-            return self.call(*args, **kwargs)
+        if self.is_built:
+            first = args[0] if args else next(iter(kwargs.values()), None)
+            if isinstance(first, TensorLike) or (isinstance(first, tuple) and first and isinstance(first[0], TensorLike)):
+                return self.call(*args, **kwargs)
         return self._enter(args, kwargs)
 
     def _enter(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

@@ -119,6 +119,11 @@ class Variable(TensorLike):
             )
         self.backend.assign(self.storage, tensor.astype(self.static_dtype).native)
 
+    def fill(self, number: float) -> None:
+        """Sets every element to a number; cheaper than `assign`, and only outside of compiled functions."""
+        if not _dry_run.get():
+            self.backend.fill(self.storage, number)
+
     def __repr__(self) -> str:
         kind = "trainable" if self._trainable else "not trainable"
         return f"Variable({self.path!r}, shape={self.shape}, dtype={self.dtype}, {kind}, backend={self.backend.name})"

@@ -33,6 +33,10 @@ class State(ABC):
         """
 
     @abstractmethod
+    def fill(self, storage: Storage, number: float) -> None:
+        """Sets every element to a number that the host knows; the cheap way to move a learning rate. Never inside a traced function."""
+
+    @abstractmethod
     def set_trainable(self, storage: Storage, trainable: bool) -> None:
         """Whether gradients may be asked for it."""
 

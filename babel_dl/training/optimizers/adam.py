@@ -14,6 +14,7 @@ class _AdamRule(Optimizer):
     """The rule of Adam; `decoupled` says where the weight decay goes."""
 
     slots = ("first_moment", "second_moment")
+    counts_steps = True
     decoupled: bool
 
     def __init__(

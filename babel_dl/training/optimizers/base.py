@@ -17,7 +17,8 @@ from babel_dl.training.optimizers.clipping import clip_by_global_norm, clip_by_v
 class Optimizer(ABC):
     """Changes variables by their gradients.
 
-    A subclass names its `slots` (a variable of state for each parameter) and writes `update`.
+    A subclass names its `slots` (a variable of state for each parameter), says with `counts_steps` whether its rule depends on the number of
+    the step, and writes `update`.
 
     Args:
         initial_lr: Learning rate before a schedule moves it; at least 0.
@@ -29,6 +30,7 @@ class Optimizer(ABC):
     """
 
     slots: tuple[str, ...] = ()
+    counts_steps: bool = False
 
     def __init__(self, initial_lr: float, clip_norm: float | None = None, clip_value: float | None = None) -> None:
         self.initial_lr = self.checked("initial_lr", initial_lr, low=0.0)
@@ -58,7 +60,7 @@ class Optimizer(ABC):
             variables: By the name under which checkpoints keep their state.
         """
         backend = next(iter(variables.values())).backend
-        for name in (*self._moving, "step"):
+        for name in (*self._moving, "step") if self.counts_steps else self._moving:
             if name not in self._state:
                 value = np.float32(self._moving.get(name, 0.0))
                 self._state[name] = Variable(value, trainable=False, path=f"/{name}", backend=backend)
@@ -84,13 +86,14 @@ class Optimizer(ABC):
             gradients = clip_by_value(gradients, self.clip_value)
         if self.clip_norm is not None:
             gradients = clip_by_global_norm(gradients, self.clip_norm)
-        step = self._state["step"]
-        step.assign(step + 1.0)
+        if self.counts_steps:
+            step = self._state["step"]
+            step.assign(step + 1.0)
         self.update(list(gradients), list(variables))
 
     @abstractmethod
     def update(self, gradients: list[Tensor], variables: list[Variable]) -> None:
-        """The rule. `moving(name)` and `state_of(slot, variables)` give hyperparameters and state; the step count is up already."""
+        """The rule. `moving(name)` and `state_of(slot, variables)` give hyperparameters and state; a step count is up already."""
 
     def moving(self, name: str) -> Variable | float:
         """A hyperparameter that may change between steps: a variable once it moves, a number before."""
@@ -113,7 +116,7 @@ class Optimizer(ABC):
             raise ArgumentError(f"{type(self).__name__} has no hyperparameter {name!r} that could move.")
         self._moving[name] = value
         if self._state:
-            backend = self._state["step"].backend
+            backend = self._state["learning_rate"].backend
             self._state[name] = Variable(np.float32(value), trainable=False, path=f"/{name}", backend=backend)
 
     def set(self, name: str, value: float) -> None:
@@ -127,7 +130,7 @@ class Optimizer(ABC):
         if self._moving[name] != value:
             self._moving[name] = value
             if name in self._state:
-                self._state[name].assign(np.float32(value))
+                self._state[name].fill(value)
 
     @property
     def learning_rate(self) -> float:

@@ -49,6 +49,7 @@ class SGD(Optimizer):
             raise ArgumentError(f"SGD with nesterov needs momentum above 0 and no dampening, and got {momentum} and {dampening}.")
         self.weight_decay = self.checked("weight_decay", weight_decay)
         self.slots = ("momentum",) if self.momentum else ()
+        self.counts_steps = self.dampening > 0
 
     @property
     def momentum_name(self) -> str | None:

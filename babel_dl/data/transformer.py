@@ -1,0 +1,123 @@
+"""What changes a sample on its way from the getters to the network, and how a dataset applies a list of it."""
+
+import inspect
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any
+
+from babel_dl.core.random import host_generator
+from babel_dl.errors import DataError
+
+Sample = tuple[Any, Any]
+"""The input and the output of one example, each a named tuple."""
+
+
+class Transformer(ABC):
+    """Changes a sample. Subclasses write `__call__` and `version`.
+
+    A transformer that draws random numbers declares a keyword parameter `rng`; it then gets a numpy Generator that depends on (seed, epoch,
+    sample index) alone, and belongs into `realtime_transformers`:
+
+        def __call__(self, inp, outp, *, rng):
+            return inp._replace(image=inp.image + rng.normal(size=inp.image.shape)), outp
+    """
+
+    @abstractmethod
+    def __call__(self, inp: Any, outp: Any) -> Sample:
+        """The changed sample.
+
+        Args:
+            inp: Named tuple with the input.
+            outp: Named tuple with the output.
+
+        Returns:
+            Two named tuples, with the same or other fields.
+        """
+
+    @property
+    @abstractmethod
+    def version(self) -> str:
+        """A text that changes whenever the result of `__call__` does; part of the key of every cache behind it."""
+
+
+def is_random(transformer: Callable[..., Sample]) -> bool:
+    """Whether a transformer draws random numbers: one that says `is_random` is believed, else the parameter `rng` decides."""
+    said = getattr(transformer, "is_random", None)
+    if said is not None:
+        return bool(said)
+    method = type(transformer).__call__
+    return _takes_rng(method if inspect.isfunction(method) else transformer)
+
+
+@lru_cache(maxsize=1024)
+def _takes_rng(function: Callable[..., Sample]) -> bool:
+    try:
+        return "rng" in inspect.signature(function).parameters
+    except (TypeError, ValueError):  # a callable written in C has no signature, and no rng
+        return False
+
+
+def name_of(transformer: Callable[..., Sample]) -> str:
+    """How messages call a transformer: its class, or its function's name."""
+    return getattr(transformer, "__name__", type(transformer).__name__)
+
+
+def apply_transformers(
+    transformers: Sequence[Callable[..., Sample]], sample: Sample, token: object, rng_key: tuple[int, int, int] | None = None
+) -> Sample:
+    """Runs a sample through transformers, one after the other.
+
+    Args:
+        transformers: What to apply.
+        sample: Input and output.
+        token: The sample's token, for messages.
+        rng_key: Seed, epoch and sample index; `None` where nothing may be drawn.
+
+    Raises:
+        DataError: A transformer failed or returned no sample; sample token and transformer are named.
+    """
+    rng = None  # made when it is needed; the transformers of a sample draw from it one after the other
+    for transformer in transformers:
+        options = {}
+        if is_random(transformer):
+            if rng_key is None:
+                raise DataError(_random_before_cache(transformer))
+            rng = options["rng"] = rng or host_generator(rng_key[0], "augmentation", *rng_key[1:])
+        try:
+            result = transformer(*sample, **options)
+        except Exception as error:
+            raise DataError(
+                f"The transformer {name_of(transformer)} failed for the sample token {token!r}.\n"
+                f"  {type(error).__name__}: {error}\n"
+                f"  It got {_describe(sample[0])} and {_describe(sample[1])}."
+            ) from error
+        sample = _checked(result, transformer, token)
+    return sample
+
+
+def _checked(result: Any, transformer: Callable[..., Sample], token: object) -> Sample:
+    if isinstance(result, tuple) and len(result) == 2 and all(hasattr(part, "_fields") for part in result):
+        return result
+    raise DataError(
+        f"The transformer {name_of(transformer)} returned {_describe(result)} for the sample token {token!r}.\n"
+        f"  It must return two named tuples, input and output: return inp._replace(...), outp"
+    )
+
+
+def _describe(part: Any) -> str:
+    if not hasattr(part, "_fields"):
+        return "None" if part is None else f"a {type(part).__name__}"
+    fields = (f"{name}: {_brief(value)}" for name, value in zip(part._fields, part, strict=True))
+    return f"{type(part).__name__}({', '.join(fields)})"
+
+
+def _brief(value: Any) -> str:
+    return f"{value.dtype} {tuple(value.shape)}" if hasattr(value, "dtype") and hasattr(value, "shape") else type(value).__name__
+
+
+def _random_before_cache(transformer: Callable[..., Sample]) -> str:
+    return (
+        f"The transformer {name_of(transformer)} draws random numbers, and stands in `transformers`, before the cache, where every epoch "
+        f"would see the same draw.\n  Append it to `realtime_transformers`."
+    )

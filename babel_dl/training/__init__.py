@@ -1,0 +1,7 @@
+"""Training: losses, metrics, optimizers, callbacks, checkpoints, and the trainers that bring them together."""
+
+from babel_dl.training import callbacks, checkpoint, losses, metrics, optimizers
+from babel_dl.training.supervised import SupervisedTrainer
+from babel_dl.training.trainer import Trainer
+
+__all__ = ["SupervisedTrainer", "Trainer", "callbacks", "checkpoint", "losses", "metrics", "optimizers"]

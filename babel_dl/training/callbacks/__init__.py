@@ -1,0 +1,21 @@
+"""Callbacks: what is told of a training's events."""
+
+from babel_dl.training.callbacks.base import HOOKS, Callback
+from babel_dl.training.callbacks.checkpoint_callback import CheckpointCallback
+from babel_dl.training.callbacks.early_stopping import EarlyStopping
+from babel_dl.training.callbacks.history import HistoryCallback
+from babel_dl.training.callbacks.learning_rate_callback import LearningRateUpdateCallback
+from babel_dl.training.callbacks.log_callback import LogCallback
+from babel_dl.training.callbacks.progress_bar import ProgressBar
+from babel_dl.training.callbacks.tensorboard_callback import TensorboardCallback
+
+
+def default_callbacks() -> list[Callback]:
+    """What a trainer gets if none are given, new ones at each call: a progress bar, log lines, checkpoints and a history."""
+    return [ProgressBar(), LogCallback(), CheckpointCallback(), HistoryCallback()]
+
+
+__all__ = [
+    "HOOKS", "Callback", "CheckpointCallback", "EarlyStopping", "HistoryCallback", "LearningRateUpdateCallback", "LogCallback",
+    "ProgressBar", "TensorboardCallback", "default_callbacks",
+]

@@ -1,0 +1,58 @@
+"""Moves the learning rate while training."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from babel_dl.errors import CallbackError
+from babel_dl.training.callbacks.base import Callback
+from babel_dl.training.optimizers.learning_rates import LearningRateSchedule
+
+if TYPE_CHECKING:
+    from babel_dl.training.optimizers.base import Optimizer
+    from babel_dl.training.trainer import Trainer
+
+
+class LearningRateUpdateCallback(Callback):
+    """Sets the learning rate before each training step to what a schedule says, and the momentum where the schedule moves it.
+
+    The schedule is a function of `trainer.step`: it does not advance on dev data, and a resumed run finds its place by itself.
+
+    Args:
+        schedule: The learning rate as a function of the training step.
+        optimizer: The name of the trainer's attribute to move; None for its only optimizer.
+
+    Raises:
+        CallbackError: The trainer has no such optimizer, or several and none is named.
+    """
+
+    def __init__(self, schedule: LearningRateSchedule, optimizer: str | None = None) -> None:
+        self.schedule = schedule
+        self.name = optimizer
+        self._moves_momentum = schedule.momentum(0) is not None
+
+    def _optimizer(self, trainer: Trainer) -> Optimizer:
+        optimizers = trainer.optimizers
+        if self.name is None and len(optimizers) == 1:
+            return next(iter(optimizers.values()))
+        if self.name not in optimizers:
+            raise CallbackError(
+                f"LearningRateUpdateCallback does not know which optimizer to move: {self.name!r} was named, and the trainer has "
+                f"{', '.join(optimizers) or 'none'}.\n  Name one: LearningRateUpdateCallback(schedule, optimizer=...)"
+            )
+        return optimizers[self.name]
+
+    def on_prepare(self, trainer: Trainer) -> None:
+        """Lets the momentum move, if the schedule moves it."""
+        optimizer = self._optimizer(trainer)
+        if self._moves_momentum and optimizer.momentum_name is not None:
+            optimizer.let_move(optimizer.momentum_name)
+
+    def on_step_start(self, trainer: Trainer) -> None:
+        """Sets what the schedule says for this step."""
+        optimizer = self._optimizer(trainer)
+        optimizer.learning_rate = self.schedule(trainer.step)
+        if self._moves_momentum and optimizer.momentum_name is not None:
+            momentum = self.schedule.momentum(trainer.step)
+            if momentum is not None:
+                optimizer.set(optimizer.momentum_name, momentum)

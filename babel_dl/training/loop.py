@@ -1,0 +1,154 @@
+"""The one loop that all trainers and backends share.
+
+    on_prepare; build what is not built; load the checkpoint to resume from, if there is one
+    on_fit_start
+    while epoch < num_epochs and nobody asked to stop:
+        on_epoch_start
+        on_train_start
+        for each batch left in the epoch:
+            on_step_start;  train_step(batch);  step += 1;  on_step_end
+            every log_every steps, and after the last: read the numbers from the device, refuse NaN, on_metrics
+        on_train_end(means over the epoch)
+        if there is dev data:
+            on_dev_start;  for each batch: evaluate_step(batch), on_dev_step_end;  on_dev_end(means)
+        epoch += 1
+        on_epoch_end(means)
+    on_fit_end    or, after Ctrl-C, on_fit_interrupted    or, after an error, on_fit_failed
+
+Ctrl-C is served between steps, so that no step is ever half done; a second one ends the process at once.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from babel_dl.core.prediction import evaluation_mode
+from babel_dl.errors import NonFiniteError
+from babel_dl.training.metrics.streaming import StreamingMeans
+
+if TYPE_CHECKING:
+    from babel_dl.training.trainer import Trainer
+
+
+class Interrupt:
+    """Turns Ctrl-C into a flag, so that the loop decides when to serve it. Only the main thread receives signals."""
+
+    def __init__(self) -> None:
+        self.is_raised = False
+
+    @contextmanager
+    def served_between_steps(self) -> Iterator[Interrupt]:
+        """While it is open, the first Ctrl-C raises the flag and the second one raises KeyboardInterrupt."""
+        if threading.current_thread() is not threading.main_thread():
+            yield self
+            return
+        before = signal.getsignal(signal.SIGINT)
+        if before is not signal.default_int_handler:
+            yield self
+            return
+
+        def handle(number: int, frame: Any) -> None:
+            if self.is_raised:
+                raise KeyboardInterrupt
+            self.is_raised = True
+
+        signal.signal(signal.SIGINT, handle)
+        try:
+            yield self
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+    def serve(self) -> None:
+        """Raises KeyboardInterrupt if the flag is up."""
+        if self.is_raised:
+            raise KeyboardInterrupt
+
+
+def run_fit(trainer: Trainer, train_data: Any, dev_data: Any | None) -> dict[str, float]:
+    """Trains from where the trainer stands to `progress.num_epochs`, as the module's pseudocode says; returns the last means."""
+    tell, progress, interrupt = trainer.callbacks.tell, trainer.progress, Interrupt()
+    metrics: dict[str, float] = {}
+    with interrupt.served_between_steps():
+        try:
+            tell("on_fit_start", trainer)
+            while progress.epoch < progress.num_epochs and not progress.stop_reason:
+                tell("on_epoch_start", trainer)
+                metrics = train_epoch(trainer, train_data, interrupt)
+                if dev_data is not None:
+                    metrics = evaluate(trainer, dev_data, interrupt.serve)
+                progress.epoch, progress.position = progress.epoch + 1, 0
+                trainer.metrics.reset()
+                tell("on_epoch_end", trainer, metrics)
+                interrupt.serve()
+            tell("on_fit_end", trainer)
+            return metrics
+        except KeyboardInterrupt:
+            tell("on_fit_interrupted", trainer)
+            raise
+        except BaseException as error:
+            tell("on_fit_failed", trainer, error)
+            raise
+
+
+def train_epoch(trainer: Trainer, data: Any, interrupt: Interrupt) -> dict[str, float]:
+    """The training part of one epoch, from `progress.position` on; returns the means over the whole epoch."""
+    callbacks, progress, metrics = trainer.callbacks, trainer.progress, trainer.metrics
+    start, end = callbacks.hears("on_step_start"), callbacks.hears("on_step_end")
+    step, backend, log_every = trainer.compiled_train_step, trainer.backend, trainer.log_every
+    callbacks.tell("on_train_start", trainer)
+    for module in trainer.modules.values():
+        module.train()
+    for batch in data.batches(progress.epoch, progress.position):
+        if start:
+            callbacks.tell("on_step_start", trainer)
+        metrics.add(step(batch), num_samples(batch), backend)
+        progress.step += 1
+        progress.position += 1
+        if progress.position % log_every == 0:
+            trainer.read_metrics()
+            if callbacks.hears("on_metrics"):
+                callbacks.tell("on_metrics", trainer, metrics.means())
+        if end:
+            callbacks.tell("on_step_end", trainer)
+        if interrupt.is_raised or progress.stop_reason:
+            interrupt.serve()
+            break
+    trainer.read_metrics()
+    means = metrics.means()
+    callbacks.tell("on_train_end", trainer, means)
+    return means
+
+
+def evaluate(trainer: Trainer, data: Any, serve: Callable[[], None] = lambda: None) -> dict[str, float]:
+    """The means over all samples of `data`, in evaluation mode and without gradients.
+
+    Raises:
+        NonFiniteError: A number is NaN or infinite.
+    """
+    callbacks, metrics, backend = trainer.callbacks, StreamingMeans(), trainer.backend
+    heard = callbacks.hears("on_dev_step_end")
+    callbacks.tell("on_dev_start", trainer)
+    with evaluation_mode(*trainer.modules.values()), backend.without_gradients():
+        for batch in data.batches(0, 0):
+            metrics.add(trainer.compiled_evaluate_step(batch), num_samples(batch), backend)
+            if heard:
+                callbacks.tell("on_dev_step_end", trainer)
+            serve()
+    bad = metrics.flush()
+    if bad is not None:
+        name, index, value = bad
+        raise NonFiniteError(f"Evaluation after step {trainer.step}: {name} is {value} in batch {index}. The weights are as they were.")
+    means = metrics.means()
+    callbacks.tell("on_dev_end", trainer, means)
+    return means
+
+
+def num_samples(batch: Any) -> int:
+    """How many samples a batch of arrays has."""
+    while isinstance(batch, tuple):
+        batch = batch[0]
+    return len(batch)

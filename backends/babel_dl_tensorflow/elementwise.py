@@ -1,0 +1,178 @@
+"""Functions of each element. Most are one kernel; the rest fill what TensorFlow has no kernel for."""
+
+from typing import Any
+
+import tensorflow as tf
+
+from babel_dl.backend.contract import Elementwise, Native
+from babel_dl.backend.contract.elementwise import Operand
+from babel_dl_tensorflow.constants import scalar
+from babel_dl_tensorflow.dtypes import UNSIGNED
+
+raw: Any = tf.raw_ops
+
+_NUMBERS = (float, int)
+
+
+def _pair(x: Operand, y: Operand) -> tuple[Native, Native]:
+    """Two tensors of one type: a graph would take a leading Python number for a float32 or int32."""
+    if isinstance(y, _NUMBERS):
+        return x, scalar(y, x.dtype)
+    if isinstance(x, _NUMBERS):
+        return scalar(x, y.dtype), y
+    return x, y
+
+
+def _ordered(x: Operand, y: Operand) -> tuple[Native, Native]:
+    """As `_pair`, in a type that has an order: bool has none in TensorFlow."""
+    x, y = _pair(x, y)
+    if x.dtype is tf.bool:
+        return raw.Cast(x=x, DstT=tf.uint8), raw.Cast(x=y, DstT=tf.uint8)
+    return x, y
+
+
+class TensorFlowElementwise(Elementwise):
+    """Arithmetic, comparisons and elementary functions."""
+
+    def add(self, x: Operand, y: Operand) -> Native:
+        x, y = _pair(x, y)
+        return raw.LogicalOr(x=x, y=y) if x.dtype is tf.bool else raw.AddV2(x=x, y=y)
+
+    def subtract(self, x: Operand, y: Operand) -> Native:
+        x, y = _pair(x, y)
+        return raw.Sub(x=x, y=y)
+
+    def multiply(self, x: Operand, y: Operand) -> Native:
+        x, y = _pair(x, y)
+        return raw.LogicalAnd(x=x, y=y) if x.dtype is tf.bool else raw.Mul(x=x, y=y)
+
+    def divide(self, x: Operand, y: Operand) -> Native:
+        x, y = _pair(x, y)
+        return raw.RealDiv(x=x, y=y)
+
+    def floor_divide(self, x: Operand, y: Operand) -> Native:
+        x, y = _pair(x, y)
+        return raw.FloorDiv(x=x, y=y)
+
+    def remainder(self, x: Operand, y: Operand) -> Native:
+        x, y = _pair(x, y)
+        return raw.FloorMod(x=x, y=y)
+
+    def power(self, x: Operand, y: Operand) -> Native:
+        x, y = _pair(x, y)
+        dtype = x.dtype
+        if dtype not in UNSIGNED:
+            return raw.Pow(x=x, y=y)
+        # Products wrap around alike, whatever the sign and above 2**width.
+        return raw.Cast(x=raw.Pow(x=raw.Cast(x=x, DstT=tf.int64), y=raw.Cast(x=y, DstT=tf.int64)), DstT=dtype)
+
+    def maximum(self, x: Operand, y: Operand) -> Native:
+        x, y = _pair(x, y)
+        return raw.LogicalOr(x=x, y=y) if x.dtype is tf.bool else raw.Maximum(x=x, y=y)
+
+    def minimum(self, x: Operand, y: Operand) -> Native:
+        x, y = _pair(x, y)
+        return raw.LogicalAnd(x=x, y=y) if x.dtype is tf.bool else raw.Minimum(x=x, y=y)
+
+    def equal(self, x: Operand, y: Operand) -> Native:
+        x, y = _pair(x, y)
+        return raw.Equal(x=x, y=y)
+
+    def not_equal(self, x: Operand, y: Operand) -> Native:
+        x, y = _pair(x, y)
+        return raw.NotEqual(x=x, y=y)
+
+    def less(self, x: Operand, y: Operand) -> Native:
+        x, y = _ordered(x, y)
+        return raw.Less(x=x, y=y)
+
+    def less_equal(self, x: Operand, y: Operand) -> Native:
+        x, y = _ordered(x, y)
+        return raw.LessEqual(x=x, y=y)
+
+    def greater(self, x: Operand, y: Operand) -> Native:
+        x, y = _ordered(x, y)
+        return raw.Greater(x=x, y=y)
+
+    def greater_equal(self, x: Operand, y: Operand) -> Native:
+        x, y = _ordered(x, y)
+        return raw.GreaterEqual(x=x, y=y)
+
+    def bitwise_and(self, x: Operand, y: Operand) -> Native:
+        x, y = _pair(x, y)
+        return raw.LogicalAnd(x=x, y=y) if x.dtype is tf.bool else raw.BitwiseAnd(x=x, y=y)
+
+    def bitwise_or(self, x: Operand, y: Operand) -> Native:
+        x, y = _pair(x, y)
+        return raw.LogicalOr(x=x, y=y) if x.dtype is tf.bool else raw.BitwiseOr(x=x, y=y)
+
+    def bitwise_xor(self, x: Operand, y: Operand) -> Native:
+        x, y = _pair(x, y)
+        return raw.NotEqual(x=x, y=y) if x.dtype is tf.bool else raw.BitwiseXor(x=x, y=y)
+
+    def bitwise_left_shift(self, x: Native, y: int) -> Native:
+        return raw.LeftShift(x=x, y=scalar(y, x.dtype))
+
+    def bitwise_right_shift(self, x: Native, y: int) -> Native:
+        return raw.RightShift(x=x, y=scalar(y, x.dtype))
+
+    def logical_not(self, x: Native) -> Native:
+        return raw.LogicalNot(x=x)
+
+    def negative(self, x: Native) -> Native:
+        return raw.Sub(x=scalar(0, x.dtype), y=x) if x.dtype in UNSIGNED else raw.Neg(x=x)
+
+    def abs(self, x: Native) -> Native:
+        return x if x.dtype in UNSIGNED else raw.Abs(x=x)
+
+    def sign(self, x: Native) -> Native:
+        return raw.Minimum(x=x, y=scalar(1, x.dtype)) if x.dtype in UNSIGNED else raw.Sign(x=x)
+
+    def square(self, x: Native) -> Native:
+        return raw.Square(x=x)
+
+    def sqrt(self, x: Native) -> Native:
+        return raw.Sqrt(x=x)
+
+    def exp(self, x: Native) -> Native:
+        return raw.Exp(x=x)
+
+    def expm1(self, x: Native) -> Native:
+        return raw.Expm1(x=x)
+
+    def log(self, x: Native) -> Native:
+        return raw.Log(x=x)
+
+    def log1p(self, x: Native) -> Native:
+        return raw.Log1p(x=x)
+
+    def sin(self, x: Native) -> Native:
+        return raw.Sin(x=x)
+
+    def cos(self, x: Native) -> Native:
+        return raw.Cos(x=x)
+
+    def tanh(self, x: Native) -> Native:
+        return raw.Tanh(x=x)
+
+    def erf(self, x: Native) -> Native:
+        return raw.Erf(x=x)
+
+    def floor(self, x: Native) -> Native:
+        return raw.Floor(x=x) if x.dtype.is_floating else x
+
+    def ceil(self, x: Native) -> Native:
+        return raw.Ceil(x=x) if x.dtype.is_floating else x
+
+    def round(self, x: Native) -> Native:
+        return raw.Round(x=x) if x.dtype.is_floating else x
+
+    def isnan(self, x: Native) -> Native:
+        return raw.IsNan(x=x) if x.dtype.is_floating else tf.zeros_like(x, tf.bool)
+
+    def isfinite(self, x: Native) -> Native:
+        return raw.IsFinite(x=x) if x.dtype.is_floating else tf.ones_like(x, tf.bool)
+
+    def where(self, condition: Native, x: Operand, y: Operand) -> Native:
+        x, y = _pair(x, y)
+        return raw.SelectV2(condition=condition, t=x, e=y)

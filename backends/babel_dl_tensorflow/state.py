@@ -1,0 +1,34 @@
+"""Variables: values that outlive a step, in `tf.Variable`."""
+
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from babel_dl.backend.contract import Native, State, Storage
+from babel_dl_tensorflow.creation import placed
+from babel_dl_tensorflow.dtypes import native_dtype
+
+
+class TensorFlowState(State):
+    """Storages are `tf.Variable`; TensorFlow orders reads and writes in a traced function by itself."""
+
+    def variable(self, value: np.ndarray, dtype: str, trainable: bool, name: str) -> Storage:
+        target = native_dtype(dtype)
+        initial: Any = np.asarray(value).astype(target.as_numpy_dtype, copy=False)
+        with tf.init_scope(), placed(self):  # outside of a function that is being traced
+            # Unless lifting is off, tf.function takes the variable for one of its own, and traces a second time.
+            return tf.Variable(initial, trainable=trainable, name=name, dtype=target, experimental_enable_variable_lifting=False)
+
+    def read(self, storage: Storage) -> Native:
+        return storage.value()
+
+    def assign(self, storage: Storage, value: Native) -> None:
+        storage.assign(value, read_value=False)
+
+    def fill(self, storage: Storage, number: float) -> None:
+        storage.assign(tf.fill(storage.shape, tf.constant(number, storage.dtype)), read_value=False)
+
+    def set_trainable(self, storage: Storage, trainable: bool) -> None:
+        # `value_and_grad` watches what it is told to; this is for native tapes, which watch what is trainable.
+        storage._trainable = trainable

@@ -1,0 +1,71 @@
+"""Functions of functions: gradients by a tape, speed by tracing."""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+# TensorFlow has no public way to pause every open tape; its own custom_gradient uses this.
+from tensorflow.python.eager.record import stop_recording
+
+from babel_dl.backend.contract import Native, Storage, Transforms, Tree
+from babel_dl.errors import ArgumentError, did_you_mean
+from babel_dl_tensorflow.compilation import Compiled
+from babel_dl_tensorflow.creation import EagerTensor, device_names
+
+XLA = "xla"
+
+
+class TensorFlowTransforms(Transforms):
+    """Transforms by `tf.GradientTape` and `tf.function`."""
+
+    def stop_gradient(self, x: Native) -> Native:
+        return tf.stop_gradient(x)
+
+    def without_gradients(self) -> AbstractContextManager[None]:
+        return stop_recording()
+
+    def value_and_grad(
+        self, fn: Callable[[], tuple[Native, Tree]], storages: Sequence[Storage]
+    ) -> tuple[Native, Tree, list[Native | None]]:
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            for storage in storages:
+                tape.watch(storage)
+            value, extras = fn()
+        gradients = tape.gradient(value, list(storages))
+        return value, extras, [_dense(gradient, storage) for gradient, storage in zip(gradients, storages, strict=True)]
+
+    def compile(self, fn: Callable[..., Tree], mode: str = "auto") -> Callable[..., Tree]:
+        known = ("auto", "off", *self.compile_modes)
+        if mode not in known:
+            raise ArgumentError(f"compile: backend 'tensorflow' has no mode {mode!r}.{did_you_mean(mode, known)}")
+        return Compiled(self, fn, mode != "off", mode == XLA)
+
+    @property
+    def compile_modes(self) -> tuple[str, ...]:
+        return (XLA,)
+
+    def trace_shapes(self, fn: Callable[..., Tree], *arguments: np.ndarray) -> None:
+        # A trace computes nothing and writes to no variable, and variables are made outside of it.
+        specs = [tf.TensorSpec(array.shape, array.dtype) for array in map(np.asarray, arguments)]
+
+        def traced(*natives: Native) -> None:
+            fn(*natives)
+
+        tf.function(traced, autograph=False).get_concrete_function(*specs)
+
+    def is_traced(self, x: Native) -> bool:
+        return isinstance(x, tf.Tensor) and not isinstance(x, EagerTensor)
+
+    def synchronize(self) -> None:
+        if len(device_names()) > 1:
+            tf.test.experimental.sync_devices()
+
+
+def _dense(gradient: Any, storage: Storage) -> Native | None:
+    """The gradient as one tensor: that of a gather comes as rows and their positions."""
+    if isinstance(gradient, tf.IndexedSlices):
+        return tf.math.unsorted_segment_sum(gradient.values, gradient.indices, storage.shape[0])
+    return gradient

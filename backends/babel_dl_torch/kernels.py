@@ -1,0 +1,136 @@
+"""Optimizer rules by PyTorch's fused kernels, and by its list functions where those cannot be used.
+
+The fused kernels of the CPU walk through raw memory: parameter, gradient and moments must have the same strides and the same type.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from babel_dl_torch.state import Cell
+from babel_dl_torch.tracing import is_tracing
+
+lists: Any = torch
+"""Where the fused and the list functions are. PyTorch exports them under private names, without types."""
+
+
+def sgd(
+    parameters: Sequence[Cell],
+    gradients: Sequence[Tensor],
+    momenta: Sequence[Cell] | None,
+    learning_rate: Tensor,
+    momentum: float | Tensor,
+    nesterov: bool,
+    weight_decay: float,
+) -> None:
+    """The rule `sgd` of `babel_dl.backend.contract.KERNELS`."""
+    leaves, kept = _leaves(parameters), _leaves(momenta or ())
+    with torch.no_grad():
+        aligned = _aligned(leaves, gradients, kept)
+        if aligned is None or (isinstance(momentum, Tensor) and not momentum.is_cpu):  # reading it would wait for the GPU
+            _sgd_by_lists(leaves, gradients, kept, learning_rate, momentum, nesterov, weight_decay)
+            return
+        lists._fused_sgd_(
+            leaves, aligned, kept, weight_decay=weight_decay, momentum=float(momentum), lr=learning_rate, dampening=0.0,
+            nesterov=nesterov, maximize=False, is_first_step=False,
+        )
+
+
+def adam(
+    parameters: Sequence[Cell],
+    gradients: Sequence[Tensor],
+    first_moments: Sequence[Cell],
+    second_moments: Sequence[Cell],
+    step: Tensor,
+    learning_rate: Tensor,
+    beta1: float,
+    beta2: float,
+    eps: float,
+    weight_decay: float,
+    decoupled: bool,
+) -> None:
+    """The rule `adam` of `babel_dl.backend.contract.KERNELS`."""
+    leaves, firsts, seconds = _leaves(parameters), _leaves(first_moments), _leaves(second_moments)
+    with torch.no_grad():
+        aligned = _aligned(leaves, gradients, firsts, seconds)
+        if aligned is None:
+            _adam_by_lists(leaves, gradients, firsts, seconds, step, learning_rate, beta1, beta2, eps, weight_decay, decoupled)
+            return
+        fused = lists._fused_adamw_ if decoupled else lists._fused_adam_
+        fused(
+            leaves, aligned, firsts, seconds, [], [step] * len(leaves), lr=learning_rate, beta1=beta1, beta2=beta2,
+            weight_decay=weight_decay, eps=eps, amsgrad=False, maximize=False,
+        )
+
+
+def _leaves(cells: Sequence[Cell]) -> list[Tensor]:
+    return [cell.tensor for cell in cells]
+
+
+def _aligned(parameters: list[Tensor], gradients: Sequence[Tensor], *moments: list[Tensor]) -> list[Tensor] | None:
+    """The gradients with the strides of their parameters; None where no fused kernel takes these lists."""
+    if not parameters or is_tracing():
+        return None
+    aligned, dtype = list(gradients), parameters[0].dtype
+    for place, (parameter, gradient) in enumerate(zip(parameters, gradients, strict=True)):
+        if parameter.dtype is not dtype or gradient.dtype is not dtype:
+            return None
+        if gradient.stride() != parameter.stride():  # e.g. the gradient of a sum, one number seen many times
+            aligned[place] = torch.empty_like(parameter).copy_(gradient)
+    for kept in moments:
+        for parameter, moment in zip(parameters, kept, strict=bool(kept)):
+            if moment.dtype is not dtype or moment.stride() != parameter.stride():
+                return None
+    return aligned
+
+
+def _sgd_by_lists(
+    parameters: list[Tensor],
+    gradients: Sequence[Tensor],
+    momenta: list[Tensor],
+    learning_rate: Tensor,
+    momentum: float | Tensor,
+    nesterov: bool,
+    weight_decay: float,
+) -> None:
+    if not parameters:
+        return
+    if weight_decay:
+        gradients = lists._foreach_add(gradients, parameters, alpha=weight_decay)
+    if momenta:
+        lists._foreach_mul_(momenta, momentum)
+        lists._foreach_add_(momenta, gradients)
+        gradients = lists._foreach_add(gradients, lists._foreach_mul(momenta, momentum)) if nesterov else momenta
+    lists._foreach_sub_(parameters, lists._foreach_mul(gradients, learning_rate))
+
+
+def _adam_by_lists(
+    parameters: list[Tensor],
+    gradients: Sequence[Tensor],
+    first_moments: list[Tensor],
+    second_moments: list[Tensor],
+    step: Tensor,
+    learning_rate: Tensor,
+    beta1: float,
+    beta2: float,
+    eps: float,
+    weight_decay: float,
+    decoupled: bool,
+) -> None:
+    if not parameters:
+        return
+    if weight_decay and decoupled:
+        lists._foreach_mul_(parameters, 1 - learning_rate * weight_decay)
+    elif weight_decay:
+        gradients = lists._foreach_add(gradients, parameters, alpha=weight_decay)
+    lists._foreach_lerp_(first_moments, gradients, 1 - beta1)
+    lists._foreach_mul_(second_moments, beta2)
+    lists._foreach_addcmul_(second_moments, gradients, gradients, 1 - beta2)
+    divisors = lists._foreach_div(second_moments, 1 - beta2**step)
+    lists._foreach_sqrt_(divisors)
+    lists._foreach_add_(divisors, eps)
+    updates = lists._foreach_div(first_moments, divisors)
+    lists._foreach_mul_(updates, learning_rate / (1 - beta1**step))
+    lists._foreach_sub_(parameters, updates)

@@ -1,0 +1,104 @@
+"""Variables: cells with a leaf tensor of canonical shape, in the memory order that PyTorch's kernels like.
+
+`assign` puts a new leaf into the cell, so what was read before stays what it was, also for a gradient that still needs it. Only the
+fused kernels write into the memory of a leaf: what was read from a parameter is good until the next update.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from contextvars import ContextVar
+from weakref import WeakSet
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import _disable_current_modes
+
+from babel_dl.backend.contract import State
+from babel_dl_torch.creation import from_host, place_in_force
+from babel_dl_torch.dtypes import to_torch
+from babel_dl_torch.tracing import TRACING
+
+
+class Cell:
+    """What a variable is kept in.
+
+    Args:
+        tensor: The value, in memory that belongs to the cell alone; a leaf of autograd, with `requires_grad` if it may be trained.
+    """
+
+    __slots__ = ("__weakref__", "tensor")
+
+    def __init__(self, tensor: Tensor) -> None:
+        self.tensor = tensor
+        CELLS.add(self)
+
+
+CELLS: WeakSet[Cell] = WeakSet()
+"""All that are alive. A compiler finds the variable behind a tensor here."""
+
+WRITTEN: ContextVar[dict[Cell, Tensor] | None] = ContextVar("babel_dl_torch_written", default=None)
+"""While a journal is kept: the cells that were assigned to, with what they held before."""
+
+
+@contextmanager
+def undone() -> Iterator[None]:
+    """While it is open assignments hold; when it closes the cells get back what they held before."""
+    written: dict[Cell, Tensor] = {}
+    token = WRITTEN.set(written)
+    try:
+        yield
+    finally:
+        WRITTEN.reset(token)
+        restore(written)
+
+
+def restore(written: dict[Cell, Tensor]) -> None:
+    """Puts back what cells held before."""
+    for cell, before in written.items():
+        cell.tensor = before
+
+
+class TorchState(State):
+    """A storage is a `Cell`."""
+
+    def variable(self, value: np.ndarray, dtype: str, trainable: bool, name: str) -> Cell:
+        """A cell with a leaf on the device in force; only floats can be trained."""
+        with _disable_current_modes() if TRACING.get() else nullcontext():  # else the trace would make it anew in every call
+            leaf = torch.empty_strided(value.shape, _strides(value.shape), dtype=to_torch(dtype), device=place_in_force(self))
+            leaf.copy_(from_host(value))
+        return Cell(leaf.requires_grad_(trainable and leaf.is_floating_point()))
+
+    def read(self, storage: Cell) -> Tensor:
+        """The leaf itself, so that gradients find it."""
+        return storage.tensor
+
+    def assign(self, storage: Cell, value: Tensor) -> None:
+        """A new leaf with a copy of the value, in the memory order of the old one."""
+        before = storage.tensor
+        written = WRITTEN.get()
+        if written is not None:
+            written.setdefault(storage, before)
+        storage.tensor = torch.empty_like(before).copy_(value.detach()).requires_grad_(before.requires_grad)
+
+    def fill(self, storage: Cell, number: float) -> None:
+        """A new leaf of one value."""
+        storage.tensor = torch.full_like(storage.tensor, number, requires_grad=storage.tensor.requires_grad)
+
+    def set_trainable(self, storage: Cell, trainable: bool) -> None:
+        """`requires_grad`; integers have none."""
+        storage.tensor.requires_grad_(trainable and storage.tensor.is_floating_point())
+
+
+def _strides(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Row-major, but from three axes on with the last one outermost.
+
+    The OIHW view `permute(3, 2, 0, 1)` of a kernel (height, width, in, out) then is dense in `torch.channels_last`, which is what its
+    gradient comes back in, too.
+    """
+    strides, step = [0] * len(shape), 1
+    order = [len(shape) - 1, *range(len(shape) - 1)] if len(shape) > 2 else list(range(len(shape)))
+    for axis in reversed(order):
+        strides[axis] = step
+        step *= max(shape[axis], 1)
+    return tuple(strides)

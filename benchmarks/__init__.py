@@ -1,0 +1,1 @@
+"""babel_dl beside hand-written native loops: `python -m benchmarks`."""
