@@ -1,13 +1,23 @@
 """babel_dl: write a deep-learning project once, run it on PyTorch, TensorFlow and JAX.
 
-Importing it imports no framework. The parts: `babel_dl.data`, `babel_dl.model`, `babel_dl.training`, carried by `babel_dl.core` and `babel_dl.ops`.
+Importing it imports no framework. The parts are `babel_dl.data`, `babel_dl.model` and `babel_dl.training`, carried by `babel_dl.core` and
+`babel_dl.ops`.
 """
 
 from typing import TYPE_CHECKING, Any
 
 from babel_dl.backend import (
-    AUTO_BACKEND, JAX_BACKEND, PYTORCH_BACKEND, TF_BACKEND, get_backend, get_device, installed_backends, is_backend, list_backends,
-    set_backend, use_backend,
+    AUTO_BACKEND,
+    JAX_BACKEND,
+    PYTORCH_BACKEND,
+    TF_BACKEND,
+    get_backend,
+    get_device,
+    installed_backends,
+    is_backend,
+    list_backends,
+    set_backend,
+    use_backend,
 )
 from babel_dl.errors import BabelError
 

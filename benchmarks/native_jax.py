@@ -1,16 +1,18 @@
-"""The same training in plain JAX: one jitted step with donated buffers. "best" passes flat lists, which cross into jit faster than dicts."""
+"""The same training in plain JAX: one jitted step with donated buffers. "best" passes flat lists, which cross faster than dicts."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from benchmarks import task
 from jax import lax
+
+from benchmarks import task
 
 SIZES = (1, 12, 18, 18, 18)
 
@@ -64,7 +66,7 @@ def _initial(model: str) -> tuple[dict[str, Any], list[Any]]:
     if model == "mlp":
         return {"w0": weight(784, 64), "b0": jnp.zeros(64), "w1": weight(64, 10), "b1": jnp.zeros(10)}, []
     params = {"w0": weight(18, 18), "b0": jnp.zeros(18), "w1": weight(18, 10), "b1": jnp.zeros(10)}
-    for index, (before, filters) in enumerate(zip(SIZES, SIZES[1:], strict=False)):
+    for index, (before, filters) in enumerate(pairwise(SIZES)):
         params[f"kernel{index}"], params[f"bias{index}"] = weight(3, 3, before, filters), jnp.zeros(filters)
     for index, size in enumerate(SIZES):
         params[f"scale{index}"], params[f"offset{index}"] = jnp.ones(size), jnp.zeros(size)

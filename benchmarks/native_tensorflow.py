@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
+
 from benchmarks import task
 
 
@@ -46,7 +48,8 @@ def _manual_step(model: str) -> Callable[[Any, Any, Any], tuple[Any, Any]]:
     else:
         blocks: list[Any] = []
         for filters in (12, 18, 18):
-            blocks += [layers.BatchNormalization(epsilon=1e-5), layers.Conv2D(filters, 3, padding="same", activation="relu"), layers.MaxPool2D()]
+            blocks += [layers.BatchNormalization(epsilon=1e-5), layers.Conv2D(filters, 3, padding="same", activation="relu")]
+            blocks += [layers.MaxPool2D()]
         blocks += [layers.BatchNormalization(epsilon=1e-5), layers.Conv2D(18, 3, padding="same", activation="relu")]
         blocks += [layers.GlobalAveragePooling2D(), layers.BatchNormalization(epsilon=1e-5)]
         net = tf.keras.Sequential([*blocks, layers.Dense(18, "relu"), layers.Dense(10)])
@@ -84,7 +87,7 @@ def _bare_step(model: str) -> Callable[[Any, Any, Any], tuple[Any, Any]]:
         dense = [(weight(784, 64), pair(64)), (weight(64, 10), pair(10))]
     else:
         sizes = (1, 12, 18, 18, 18)
-        convolutions = [(weight(3, 3, a, b), pair(b)) for a, b in zip(sizes, sizes[1:], strict=False)]
+        convolutions = [(weight(3, 3, a, b), pair(b)) for a, b in pairwise(sizes)]
         norms = [(pair(n, 1.0), pair(n), pair(n), pair(n, 1.0)) for n in sizes]
         dense = [(weight(18, 18), pair(18)), (weight(18, 10), pair(10))]
     learnt = [v for group in (*convolutions, *dense) for v in group] + [v for norm in norms for v in norm[:2]]

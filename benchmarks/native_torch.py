@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from benchmarks import task
 from torch import nn
+
+from benchmarks import task
 
 
 def network(model: str) -> nn.Module:
@@ -21,7 +22,10 @@ def network(model: str) -> nn.Module:
 
 
 def make_round(model: str, style: str) -> Callable[[int], float]:
-    """A function that trains one epoch and returns its mean loss. Style "manual" is the usual loop, "best" has channels last and a fused optimizer."""
+    """A function that trains one epoch and returns its mean loss.
+
+    Style "manual" is the usual loop, "best" has channels last and a fused optimizer.
+    """
     images, labels = task.arrays()
     net, is_best, step = network(model), style == "best", 0
     if is_best:

@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from benchmarks import task
-
 import babel_dl
 from babel_dl.core import Module
 from babel_dl.data import ArrayDataset
 from babel_dl.model.layers import (
-    Activation, BatchNormalization, Conv2D, Flatten, FullyConnected, GlobalAveragePooling2D, MaxPooling2D, Sequential,
+    Activation,
+    BatchNormalization,
+    Conv2D,
+    Flatten,
+    FullyConnected,
+    GlobalAveragePooling2D,
+    MaxPooling2D,
+    Sequential,
 )
 from babel_dl.training import SupervisedTrainer
 from babel_dl.training.callbacks import LearningRateUpdateCallback
@@ -20,6 +25,7 @@ from babel_dl.training.losses import Loss, SparseCrossEntropyLossFromLogits
 from babel_dl.training.metrics import SparseCategoricalAccuracy
 from babel_dl.training.optimizers import SGD
 from babel_dl.training.optimizers.learning_rates import Exponential
+from benchmarks import task
 
 
 class Inputs(NamedTuple):

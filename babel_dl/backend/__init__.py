@@ -5,11 +5,36 @@ from babel_dl.backend.discovery import backend_of, find_plugin, installed_backen
 from babel_dl.backend.names import AUTO_BACKEND, JAX_BACKEND, PYTORCH_BACKEND, TF_BACKEND
 from babel_dl.backend.plugin import Plugin
 from babel_dl.backend.selection import (
-    Choice, current_backend, current_choice, device_in_force, get_backend, get_device, is_backend, set_backend, use_backend,
+    Choice,
+    current_backend,
+    current_choice,
+    device_in_force,
+    get_backend,
+    get_device,
+    is_backend,
+    set_backend,
+    use_backend,
 )
 
 __all__ = [
-    "AUTO_BACKEND", "JAX_BACKEND", "PYTORCH_BACKEND", "TF_BACKEND", "Backend", "Choice", "Plugin", "backend_of", "current_backend", "current_choice",
-    "device_in_force", "find_plugin", "get_backend", "get_device", "installed_backends", "is_backend", "list_backends", "load_backend", "set_backend",
+    "AUTO_BACKEND",
+    "JAX_BACKEND",
+    "PYTORCH_BACKEND",
+    "TF_BACKEND",
+    "Backend",
+    "Choice",
+    "Plugin",
+    "backend_of",
+    "current_backend",
+    "current_choice",
+    "device_in_force",
+    "find_plugin",
+    "get_backend",
+    "get_device",
+    "installed_backends",
+    "is_backend",
+    "list_backends",
+    "load_backend",
+    "set_backend",
     "use_backend",
 ]

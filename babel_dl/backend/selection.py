@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from babel_dl.backend.contract import Backend
 from babel_dl.backend.discovery import installed_backends, list_backends, load_backend
@@ -93,7 +93,7 @@ def get_device() -> str:
     return current_choice().device
 
 
-def device_in_force(backend: Backend) -> str:
+def device_in_force(backend: Any) -> str:
     """Where `backend` makes new tensors and variables: the chosen device if it is the chosen backend, else its first device."""
     choice = _current.get() or (_default[0] if _default else None)
     return choice.device if choice is not None and choice.backend is backend else backend.devices()[0]

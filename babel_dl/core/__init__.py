@@ -2,7 +2,7 @@
 
 from babel_dl.core import logging
 from babel_dl.core.building import TensorSpec
-from babel_dl.core.building import run_only_once as RunOnlyOnce  # noqa: N812 - the name that the tutorials use
+from babel_dl.core.building import run_only_once as RunOnlyOnce
 from babel_dl.core.compilation import compile
 from babel_dl.core.config import Config
 from babel_dl.core.gradients import trainable_variables, value_and_grad

@@ -8,7 +8,7 @@ from typing import Any
 
 from babel_dl.backend import current_backend
 from babel_dl.errors import ArgumentError, did_you_mean
-from babel_dl.ops.dispatch import unwrap, wrap_natives
+from babel_dl.ops.dispatch import narrow, unwrap, wrap_natives
 
 
 def compile(fn: Callable[..., Any], mode: str = "auto") -> Callable[..., Any]:
@@ -40,7 +40,7 @@ def compile(fn: Callable[..., Any], mode: str = "auto") -> Callable[..., Any]:
 
     @functools.wraps(fn)
     def run(*args: Any, **kwargs: Any) -> Any:
-        return wrap_natives(compiled(unwrap(args), unwrap(kwargs)), backend)
+        return wrap_natives(compiled(narrow(args), narrow(kwargs)), backend)
 
     return run
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 from babel_dl.errors import ShapeError
+from babel_dl.ops.dispatch import as_tensor
 from babel_dl.ops.tensor import Tensor, TensorLike
 
 _collector: ContextVar[dict[str, Tensor] | None] = ContextVar("babel_dl_logged", default=None)
@@ -23,12 +24,13 @@ def collect_logged() -> Iterator[dict[str, Tensor]]:
         _collector.reset(token)
 
 
-def log_value(name: str, value: TensorLike) -> None:
+def log_value(name: str, value: TensorLike | float) -> None:
     """Reports a scalar to whoever collects; to nobody if nobody does.
 
     Raises:
         ShapeError: The value is not a scalar.
     """
+    value = as_tensor(value)
     if value.shape not in ((), (1,)):
         raise ShapeError(f"log({name!r}, ...) needs a scalar, and got shape {value.shape}. Take its mean() first.")
     collected = _collector.get()

@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import fnmatch
+from collections.abc import Iterable
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ import numpy as np
 
 from babel_dl.backend import Backend, backend_of, current_backend
 from babel_dl.core import logging, weights
-from babel_dl.core.building import TensorSpec, all_or_nothing, example_arrays
+from babel_dl.core.building import all_or_nothing, example_arrays
 from babel_dl.core.initializers import Initializer, find_initializer
 from babel_dl.core.prediction import Predictor
 from babel_dl.core.random import current_seed, host_generator
@@ -58,6 +59,7 @@ class Module:
     path: str
     seed: int
     is_built: bool
+    _has_place: bool
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         module = super().__new__(cls)
@@ -76,10 +78,8 @@ class Module:
         raise NotImplementedError(f"{type(self).__name__} has no computation. Write: def call(self, ...): ... return result")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if self.is_built:
-            first = args[0] if args else next(iter(kwargs.values()), None)
-            if isinstance(first, TensorLike) or (isinstance(first, tuple) and first and isinstance(first[0], TensorLike)):
-                return self.call(*args, **kwargs)
+        if self.is_built and _are_handles(args) and (not kwargs or _are_handles(kwargs.values())):
+            return self.call(*args, **kwargs)
         return self._enter(args, kwargs)
 
     def _enter(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -95,21 +95,27 @@ class Module:
         if owner is not None:
             args, kwargs = wrap_natives((args, kwargs), owner)
         if arrays:
-            args, kwargs = _arrays_to_tensors((args, kwargs), find_backend((args, kwargs)))
+            args, kwargs = _arrays_to_tensors((args, kwargs), self._home((args, kwargs)))
         result = self.call(*args, **kwargs) if self.is_built else self._first_call(args, kwargs)
         return unwrap(result) if owner is not None and not handles else result
 
+    def _home(self, values: Any) -> Backend:
+        """Where numpy inputs go: to the tensors beside them, to the variables of a module that is built, to the backend in force."""
+        has_tensors = any(isinstance(leaf, TensorLike) for leaf in tree.leaves(values))
+        return find_backend(values) if has_tensors or not self.is_built else self.backend
+
     def _first_call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         caller = _caller.get()
-        if not self._has_place and caller is not None:
-            name_modules(caller)
         if not self._has_place and caller is None:
             name_modules(self)
+        if not self._has_place and caller is not None and caller._has_place:
+            name_modules(caller)
         token = _caller.set(self)
         try:
             with all_or_nothing(self):
                 self.build(*args, **kwargs)
-                name_modules(self)
+                if self._has_place:
+                    name_modules(self)
                 self.is_built = True
             return self.call(*args, **kwargs)
         finally:
@@ -277,6 +283,13 @@ class Module:
     def summary(self) -> str:
         """A table of the modules that hold variables, with their shapes and counts."""
         return weights.summarize(type(self).__name__, self.modules)
+
+
+def _are_handles(values: Iterable[Any]) -> bool:
+    for value in values:
+        if not isinstance(value, TensorLike) and not (isinstance(value, tuple) and value and isinstance(value[0], TensorLike)):
+            return False
+    return True
 
 
 def _arrays_to_tensors(values: Any, backend: Backend) -> Any:

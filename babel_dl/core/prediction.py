@@ -10,7 +10,7 @@ import numpy as np
 
 from babel_dl.errors import ArgumentError
 from babel_dl.ops import tree
-from babel_dl.ops.dispatch import unwrap, wrap_natives
+from babel_dl.ops.dispatch import narrow, unwrap, wrap_natives
 
 if TYPE_CHECKING:
     from babel_dl.core.module import Module
@@ -46,6 +46,9 @@ class Predictor:
 
         self.compiled = self.backend.compile(run)
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> None:
+        """None: the copy of a module makes a predictor of its own, for this one runs the original."""
+
     @staticmethod
     def of(module: Module) -> Predictor:
         """The predictor of this module, made at the first use; a new one if the module moved to another backend."""
@@ -59,7 +62,7 @@ class Predictor:
         if not self.module.is_built:
             self.module.build_from(**inputs)
         with evaluation_mode(self.module), self.backend.without_gradients():
-            answer = self.compiled(inputs)
+            answer = self.compiled(narrow(inputs))
         return tree.map_leaves(lambda leaf: self.backend.to_numpy(leaf) if self.backend.is_native(leaf) else leaf, answer)
 
     def predict_sample(self, sample: dict[str, Any]) -> Any:

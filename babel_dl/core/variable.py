@@ -108,6 +108,7 @@ class Variable(TensorLike):
 
         Raises:
             ShapeError: The shape differs.
+            BackendError: The value is a tensor of another backend.
         """
         if _dry_run.get():
             return
@@ -123,6 +124,28 @@ class Variable(TensorLike):
         """Sets every element to a number; cheaper than `assign`, and only outside of compiled functions."""
         if not _dry_run.get():
             self.backend.fill(self.storage, number)
+
+    def __iadd__(self, other: Any) -> Variable:
+        self.assign(self + other)  # in place: `self.counter += 1` must not put a tensor into the attribute
+        return self
+
+    def __isub__(self, other: Any) -> Variable:
+        self.assign(self - other)
+        return self
+
+    def __imul__(self, other: Any) -> Variable:
+        self.assign(self * other)
+        return self
+
+    def __itruediv__(self, other: Any) -> Variable:
+        self.assign(self / other)
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Variable:
+        twin = Variable(self.numpy(), self.is_parameter, self.path, self.static_dtype, self.backend)
+        if self.is_parameter and not self._trainable:
+            twin.trainable = False
+        return twin
 
     def __repr__(self) -> str:
         kind = "trainable" if self._trainable else "not trainable"

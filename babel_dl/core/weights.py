@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from babel_dl.core.structure import members
 from babel_dl.core.variable import Variable
 from babel_dl.errors import CheckpointError
 
@@ -49,7 +50,7 @@ def summarize(name: str, modules: dict[str, Module]) -> str:
     """A table: path, class, shapes and number of values of each module that holds variables of its own."""
     rows, seen, trainable, total = [("path", "module", "variables", "values")], set(), 0, 0
     for path, module in modules.items():
-        own = {key: value for key, value in vars(module).items() if isinstance(value, Variable) and id(value) not in seen}
+        own = {key[1:]: value for key, value in members(module) if isinstance(value, Variable) and id(value) not in seen}
         seen.update(id(value) for value in own.values())
         count = sum(value.size for value in own.values())
         total += count

@@ -13,7 +13,7 @@ from babel_dl.data.batch import as_arrays
 from babel_dl.data.bridges import to_native
 from babel_dl.data.cache import SampleCache
 from babel_dl.data.fields import NamedTupleType, check_named_tuple_type
-from babel_dl.data.fingerprint import fingerprint_arguments, code_version
+from babel_dl.data.fingerprint import code_version, fingerprint_arguments
 from babel_dl.data.loader import DataLoader, check_length
 from babel_dl.data.transformer import Sample, apply_transformers
 from babel_dl.errors import DataError

@@ -92,14 +92,23 @@ def _plain(value: Any) -> str:
 
 
 def code_version(kind: type) -> str:
-    """The version of a class that states none: its name and the digest of its compiled methods, so that an edited getter counts as new."""
-    functions = {
-        f"{parent.__qualname__}.{name}": _code_text(member.__code__)
-        for parent in kind.__mro__
-        for name, member in vars(parent).items()
-        if inspect.isfunction(member) and not parent.__module__.startswith("babel_dl.")
-    }
-    return f"{kind.__qualname__}:{digest(*(text for item in sorted(functions.items()) for text in item))[:12]}"
+    """The version of a class that states none: its name and the digest of its compiled methods and constants.
+
+    So an edited getter counts as new, and with another version of Python all do.
+
+    Args:
+        kind: A class; what it inherits counts, what it inherits from babel_dl does not.
+    """
+    texts = []
+    for parent in kind.__mro__:
+        if parent is object or parent.__module__.startswith("babel_dl."):
+            continue
+        for name, member in sorted(vars(parent).items()):
+            if inspect.isfunction(member):
+                texts += [name, _code_text(member.__code__)]
+            elif not name.startswith("__"):
+                texts += [name, _plain(member)]
+    return f"{kind.__qualname__}:{digest(*texts)[:12]}"
 
 
 def _code_text(code: CodeType) -> str:

@@ -55,5 +55,7 @@ class Layer(Module):
         """
         shape = x.shape
         if not shape or not shape[-1]:
-            raise ShapeError(f"{self.title} cannot be built on an input of shape {shape}: the size of the last axis must be known and not 0.")
+            raise ShapeError(
+                f"{self.title} cannot be built on an input of shape {shape}: the size of the last axis must be known and not 0."
+            )
         return shape[-1]

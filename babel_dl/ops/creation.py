@@ -8,7 +8,6 @@ import numpy as np
 
 from babel_dl.backend import Backend, current_backend
 from babel_dl.backend.dtypes import DEFAULT_FLOAT, DEFAULT_INTEGER, check_dtype
-from babel_dl.errors import DTypeError
 from babel_dl.ops.dispatch import as_tensor, host_dtype, is_tensor, wrap
 from babel_dl.ops.tensor import Tensor, TensorLike
 
@@ -30,13 +29,6 @@ def asarray(value: Any, dtype: str | None = None, backend: Backend | None = None
         return tensor if dtype is None else tensor.astype(dtype)
     host = np.asarray(value)
     wanted = check_dtype(dtype) if dtype is not None else host_dtype(value if isinstance(value, (np.ndarray, np.generic)) else host)
-    if dtype is None and host.dtype.kind in "iu" and host.dtype.itemsize == 8 and host.size:
-        low, high = int(host.min()), int(host.max())
-        if low < -(2**31) or high >= 2**31:
-            raise DTypeError(
-                f"Whole numbers from {low} to {high} do not fit into int32, the type they get unless you name one.\n"
-                f'  Ask for it: ops.asarray(values, dtype="int64")'
-            )
     backend = backend or current_backend()
     return wrap(backend.asarray(host, wanted), backend)
 
@@ -51,7 +43,7 @@ def full(shape: tuple[int, ...] | int, value: bool | int | float, dtype: str | N
     """A tensor of one value; the type follows the value unless it is given.
 
     Raises:
-        DTypeError: There is no such type.
+        DTypeError: There is no such type, or a whole number does not fit into 32 bit and `dtype` is not given.
     """
     backend = current_backend()
     sizes = (shape,) if isinstance(shape, int) else tuple(shape)

@@ -24,11 +24,13 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 
-_FLOAT_ONLY = frozenset(("divide", "exp", "expm1", "log", "log1p", "sqrt", "sin", "cos", "tanh", "erf", "mean", "sigmoid", "softplus"))
+_FLOAT_ONLY = frozenset(("divide", "exp", "expm1", "log", "log1p", "sqrt", "sin", "cos", "tanh", "erf", "mean", "isnan", "isfinite"))
 _ARITHMETIC = frozenset(("add", "subtract", "multiply", "divide", "floor_divide", "remainder", "power", "sum", "prod", "negative", "abs"))
 _LOGICAL = frozenset(("any", "all", "logical_not"))
 
-_like: type = type(None)
+_NUMBERS = (bool, int, float)
+
+_like: Any = type(None)
 _tensor: Any = None
 
 
@@ -81,27 +83,88 @@ def _mixed(first: Backend, second: Backend) -> str:
 
 
 def host_dtype(value: Any) -> str:
-    """The type a host value gets: that of a numpy array in at most 32 bit, float32 and int32 for Python numbers."""
-    kind = np.asarray(value).dtype
+    """The type a host value gets: that of a numpy array in at most 32 bit, float32 and int32 for Python numbers.
+
+    Raises:
+        DTypeError: There is no such type, or whole numbers do not fit into 32 bit.
+    """
+    host = np.asarray(value)
+    kind = host.dtype
     if isinstance(value, (np.ndarray, np.generic)) and kind.name not in ("float64", "int64", "uint64"):
         return check_dtype(kind.name)
     if kind.kind == "f":
         return DEFAULT_FLOAT
     if kind.kind in "iu":
+        _check_32_bit(host)
         return DEFAULT_INTEGER
     return check_dtype(kind.name)
 
 
-def as_tensor(value: Any, backend: Backend | None = None) -> Tensor:
-    """A handle for a host value, a native, or a handle (which is returned as it is)."""
-    if isinstance(value, _like):
-        return value
-    owner = backend_of(value)
-    if owner is not None:
-        return _tensor(value, owner)
-    from babel_dl.ops.creation import asarray
+def _check_32_bit(host: np.ndarray) -> None:
+    if host.dtype.itemsize < 8 or not host.size:
+        return
+    low, high = int(host.min()), int(host.max())
+    if low < -(2**31) or high >= 2**31:
+        raise DTypeError(
+            f"Whole numbers from {low} to {high} do not fit into int32, the type they get unless you name one.\n"
+            f'  Ask for it: ops.asarray(values, dtype="int64")'
+        )
 
-    return asarray(value, backend=backend)
+
+def narrow(values: Any) -> Any:
+    """The tree with its numpy arrays in at most 32 bit, as `asarray` makes them, and natives in the place of handles.
+
+    Raises:
+        DTypeError: Whole numbers do not fit into 32 bit.
+    """
+
+    def ready(leaf: Any) -> Any:
+        if isinstance(leaf, _like):
+            return leaf.native
+        if isinstance(leaf, np.ndarray) and leaf.dtype.itemsize == 8:
+            return leaf.astype(host_dtype(leaf))
+        return leaf
+
+    return tree.map_leaves(ready, values)
+
+
+def as_tensor(value: Any, backend: Backend | None = None) -> Tensor:
+    """A handle for a host value, a native, or a handle (which is returned as it is).
+
+    Raises:
+        BackendError: It is a tensor of another backend than the one that is asked for.
+    """
+    if not isinstance(value, _like):
+        owner = backend_of(value)
+        if owner is None:
+            from babel_dl.ops.creation import asarray
+
+            return asarray(value, backend=backend)
+        value = _tensor(value, owner)
+    if backend is not None and value.backend is not backend:
+        raise BackendError(_mixed(backend, value.backend))
+    return value
+
+
+def check_same_backend(x: Any, *others: Any) -> None:
+    """Refuses tensors of two backends; `None` among the others is left out.
+
+    Raises:
+        BackendError: They meet.
+    """
+    for other in others:
+        if other is not None and other.backend is not x.backend:
+            raise BackendError(_mixed(x.backend, other.backend))
+
+
+def returns_handles(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Lets a framework's function, which takes handles and returns natives, return handles."""
+
+    @functools.wraps(function)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        return wrap_natives(function(*args, **kwargs), find_backend((args, kwargs)))
+
+    return run
 
 
 def accepts_natives(function: Callable[P, Any]) -> Callable[P, Any]:
@@ -118,8 +181,8 @@ def accepts_natives(function: Callable[P, Any]) -> Callable[P, Any]:
             owner = owner or backend_of(leaf)
         if owner is None:
             return function(*args, **kwargs)
-        wrapped_args, wrapped_kwargs = wrap_natives((args, kwargs), owner)
-        return unwrap(function(*wrapped_args, **wrapped_kwargs))
+        wrapped: Any = wrap_natives((args, kwargs), owner)
+        return unwrap(function(*wrapped[0], **wrapped[1]))
 
     return run
 
@@ -146,21 +209,17 @@ def align(name: str, x: Any, y: Any) -> tuple[Backend, Any, Any]:
         BackendError: Tensors of two backends meet.
         DTypeError: The types have no common one.
     """
-    if not isinstance(x, _like):
-        if not isinstance(y, _like):
-            x = as_tensor(x)
-        elif not isinstance(x, (bool, int, float)):
-            x = as_tensor(x, y.backend)
-    if not isinstance(y, (bool, int, float)):
-        y = as_tensor(y, x.backend if isinstance(x, _like) else None)
-    if not isinstance(y, _like):
-        return _align_number(name, x, y, swapped=False)
-    if not isinstance(x, _like):
-        return _align_number(name, y, x, swapped=True)
-    backend = x.backend
-    if y.backend is not backend:
-        raise BackendError(_mixed(backend, y.backend))
-    first, second = x.native, y.native
+    y_is_number = isinstance(y, _NUMBERS)
+    if isinstance(x, _NUMBERS) and not y_is_number:
+        return _align_number(name, as_tensor(y), x, swapped=True)
+    left = as_tensor(x, y.backend if isinstance(y, _like) else None)
+    if y_is_number:
+        return _align_number(name, left, y, swapped=False)
+    backend = left.backend
+    right = as_tensor(y, backend)
+    if right.backend is not backend:
+        raise BackendError(_mixed(backend, right.backend))
+    first, second = left.native, right.native
     from_dtype, to_dtype = backend.dtype(first), backend.dtype(second)
     if from_dtype != to_dtype or not is_floating(from_dtype):
         common = _operand_dtype(name, promote(from_dtype, to_dtype))
@@ -175,6 +234,8 @@ def _align_number(name: str, x: Any, number: Any, swapped: bool) -> tuple[Backen
     common = _operand_dtype(name, promote_scalar(dtype, number))
     if common != dtype:
         native = backend.astype(native, common)
+    if isinstance(number, bool) and common != BOOL:
+        number = int(number)  # PyTorch subtracts no bool
     if is_integer(common) and isinstance(number, int):
         bits = int(common.lstrip("uint"))
         low, high = (0, 2**bits - 1) if common.startswith("u") else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
@@ -209,9 +270,7 @@ def _explain_shapes(name: str, backend: Backend, first: Any, second: Any, error:
     shapes = [backend.shape(v) if backend.is_native(v) else () for v in (first, second)]
     if any(size is None for shape in shapes for size in shape):
         return
-    try:
-        np.empty(shapes[0]) @ np.empty(shapes[1]) if name == "matmul" else np.broadcast_shapes(*shapes)
-    except ValueError:
+    if not _fit(name, *shapes):
         raise ShapeError(
             f"ops.{name} got shapes {shapes[0]} and {shapes[1]}, which do not fit.\n"
             + (
@@ -220,6 +279,14 @@ def _explain_shapes(name: str, backend: Backend, first: Any, second: Any, error:
                 else "  Aligned at the last axis, sizes must be equal or 1. Use reshape or expand_dims to line them up."
             )
         ) from error
+
+
+def _fit(name: str, first: tuple[int, ...], second: tuple[int, ...]) -> bool:
+    if name == "matmul":
+        if not first or not second or first[-1] != second[-2:][0]:
+            return False
+        first, second = first[:-2], second[:-2]
+    return all(m == n or 1 in (m, n) for m, n in zip(reversed(first), reversed(second), strict=False))
 
 
 def operator(name: str, x: Any, y: Any) -> Any:
@@ -249,7 +316,8 @@ def normalize_axis(axis: int, ndim: int, name: str) -> int:
         ShapeError: There is no such axis.
     """
     if not -ndim <= axis < ndim:
-        raise ShapeError(f"ops.{name} was asked for axis {axis} of a tensor with {ndim} axes. Allowed: {-ndim} to {ndim - 1}.")
+        allowed = f"Allowed: {-ndim} to {ndim - 1}." if ndim else "It is a single number."
+        raise ShapeError(f"ops.{name} was asked for axis {axis} of a tensor with {ndim} axes. {allowed}")
     return axis % ndim
 
 
@@ -261,7 +329,7 @@ def normalize_axes(axis: Axes | Sequence[int], ndim: int, name: str) -> tuple[in
     """
     if axis is None:
         return tuple(range(ndim))
-    axes = tuple(normalize_axis(a, ndim, name) for a in ((axis,) if isinstance(axis, int) else axis))
+    axes = tuple(normalize_axis(a, ndim, name) for a in ((axis,) if isinstance(axis, (int, np.integer)) else axis))
     if len(set(axes)) != len(axes):
         raise ShapeError(f"ops.{name} got an axis twice: {axis}.")
     return axes

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import math
 
-from babel_dl.backend.dtypes import BOOL, DEFAULT_FLOAT, is_floating
-from babel_dl.ops.dispatch import accepts_natives, as_tensor, normalize_axis, wrap
+from babel_dl.backend.dtypes import BOOL, DEFAULT_FLOAT, is_floating, is_integer
+from babel_dl.errors import DTypeError
+from babel_dl.ops.dispatch import accepts_natives, as_tensor, check_same_backend, normalize_axis, wrap
 from babel_dl.ops.elementwise import erf, expm1, maximum, minimum, where
 from babel_dl.ops.tensor import Tensor, TensorLike
 
@@ -103,7 +104,11 @@ def linear(x: TensorLike, kernel: TensorLike, bias: TensorLike | None = None) ->
 
     Shapes:
         x: (*batch, in). kernel: (in, out). bias: (out,). returns: (*batch, out).
+
+    Raises:
+        BackendError: Tensors of two backends meet.
     """
+    check_same_backend(x, kernel, bias)
     return wrap(x.backend.linear(x.native, kernel.native, None if bias is None else bias.native), x.backend)
 
 
@@ -121,7 +126,11 @@ def convolution(
 
     Shapes:
         x: (batch, *spatial, in). kernel: (*window, in / groups, out). returns: (batch, *spatial, out).
+
+    Raises:
+        BackendError: Tensors of two backends meet.
     """
+    check_same_backend(x, kernel, bias)
     native_bias = None if bias is None else bias.native
     return wrap(x.backend.convolution(x.native, kernel.native, native_bias, stride, padding, dilation, groups), x.backend)
 
@@ -156,8 +165,13 @@ def one_hot(indices: TensorLike, num_classes: int, dtype: str = DEFAULT_FLOAT) -
 
     Shapes:
         indices: (*batch,), integers. returns: (*batch, num_classes).
+
+    Raises:
+        DTypeError: The indices are not integers, or there is no type `dtype`.
     """
     indices = as_tensor(indices)
+    if not is_integer(indices.dtype):
+        raise DTypeError(f"ops.one_hot needs whole numbers, and got {indices.dtype}. Cast them: indices.astype('int32').")
     backend = indices.backend
     places = backend.arange(0, num_classes, 1, "int32")
     wide = backend.astype(backend.expand_dims(indices.native, indices.ndim), "int32")

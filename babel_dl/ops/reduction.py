@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from babel_dl.ops.dispatch import accepts_natives, as_tensor, binary, normalize_axis, position, reduce, wrap
-from babel_dl.ops.elementwise import exp, log, square, where
+from babel_dl.ops.elementwise import exp, isfinite, log, square, stop_gradient, where
 from babel_dl.ops.tensor import Axes, Tensor, TensorLike
 
 
@@ -90,8 +90,8 @@ def logsumexp(x: TensorLike, axis: Axes = None, keepdims: bool = False) -> Tenso
     """log(sum(exp(x))), without overflow."""
     x = as_tensor(x)
     top = reduce("max", x, axis, keepdims=True)
-    top = wrap(top.backend.stop_gradient(top.native), top.backend)
-    total = log(reduce("sum", exp(x - where(top > float("-inf"), top, 0.0)), axis, keepdims))
+    top = where(isfinite(top), stop_gradient(top), 0.0)  # inf - inf would be NaN
+    total = log(reduce("sum", exp(x - top), axis, keepdims))
     return total + top.reshape(total.shape)
 
 

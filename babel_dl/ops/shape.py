@@ -7,9 +7,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from babel_dl.backend.dtypes import is_integer, promote
-from babel_dl.errors import DTypeError, ShapeError
+from babel_dl.errors import ArgumentError, DTypeError, ShapeError
 from babel_dl.ops.dispatch import (
-    accepts_natives, as_tensor, check_same_length, find_backend, is_tensor, normalize_axes, normalize_axis, wrap,
+    accepts_natives,
+    as_tensor,
+    check_same_length,
+    find_backend,
+    is_tensor,
+    normalize_axes,
+    normalize_axis,
+    wrap,
 )
 from babel_dl.ops.tensor import Tensor, TensorLike
 
@@ -171,6 +178,8 @@ def getitem(x: TensorLike, index: Any) -> Tensor:
     Raises:
         IndexError: A whole number is outside of its axis.
         ShapeError: There are more indices than axes.
+        ArgumentError: An index is True or False.
+        BackendError: An index is a tensor of another backend.
     """
     x = as_tensor(x)
     parts = index if isinstance(index, tuple) else (index,)
@@ -184,9 +193,13 @@ def _check_index(parts: tuple[Any, ...], shape: tuple[int, ...]) -> None:
     used = [p for p in parts if p is not None and p is not ...]
     if len(used) > len(shape):
         raise ShapeError(f"A tensor of shape {shape} has {len(shape)} axes, and {len(used)} indices came.")
-    if ... in [p for p in parts if p is ...] or any(is_tensor(p) or hasattr(p, "dtype") for p in parts):
+    if any(isinstance(p, bool) for p in parts):
+        raise ArgumentError("True and False are no indices of a tensor. For a new axis use None, for the first place 0.")
+    if any(is_tensor(p) or hasattr(p, "dtype") or isinstance(p, list) for p in parts):
         return
-    for axis, part in enumerate(used):
+    dots = next((place for place, part in enumerate(p for p in parts if p is not None) if part is ...), len(used))
+    for place, part in enumerate(used):
+        axis = place if place < dots else len(shape) - len(used) + place
         size = shape[axis]
         if isinstance(part, int) and size is not None and not -size <= part < size:
             raise IndexError(f"Index {part} is outside of axis {axis} of a tensor of shape {shape}.")

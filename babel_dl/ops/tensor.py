@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from babel_dl.backend import Backend
+from babel_dl.backend.dtypes import SIGNED, is_integer
 from babel_dl.errors import ArgumentError, ShapeError
 from babel_dl.ops import dispatch
 
@@ -88,10 +89,10 @@ class TensorLike:
         """The elements in a new shape, as `ops.reshape`; sizes as one tuple or one by one."""
         from babel_dl.ops.shape import reshape
 
-        return reshape(self, shape[0] if len(shape) == 1 and isinstance(shape[0], tuple) else shape)  # type: ignore[arg-type]
+        return reshape(self, shape[0] if len(shape) == 1 and isinstance(shape[0], (tuple, list)) else shape)  # type: ignore[arg-type]
 
     @property
-    def T(self) -> Tensor:  # noqa: N802 - the array API's name
+    def T(self) -> Tensor:
         """The transpose of a matrix.
 
         Raises:
@@ -238,6 +239,9 @@ class TensorLike:
         return dispatch.operator("bitwise_xor", other, self)
 
     def __invert__(self) -> Tensor:
+        """The opposite of a bool, every bit flipped of a whole number."""
+        if is_integer(self.dtype):
+            return dispatch.binary("bitwise_xor", self, -1 if self.dtype in SIGNED else 2 ** int(self.dtype[4:]) - 1)
         return dispatch.unary("logical_not", self)
 
     def __neg__(self) -> Tensor:
@@ -270,11 +274,14 @@ class TensorLike:
     def __hash__(self) -> int:
         return id(self)
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        return self.copy()  # of the values; the backend exists once
+
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return self.numpy() if dtype is None else self.numpy().astype(dtype)
 
     def __dlpack__(self, **options: Any) -> Any:
-        return self.native.__dlpack__(**options)
+        return self.backend.stop_gradient(self.native).__dlpack__(**options)  # PyTorch hands out no memory that wants a gradient
 
     def __dlpack_device__(self) -> Any:
         return self.native.__dlpack_device__()

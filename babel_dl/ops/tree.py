@@ -37,8 +37,9 @@ def leaves(tree: Any) -> Iterator[Any]:
 
 def named_leaves(tree: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Every leaf with its place, such as `input.image` or `layers[0]`."""
-    if isinstance(tree, tuple) and hasattr(tree, "_fields"):
-        for name, value in zip(tree._fields, tree, strict=True):
+    fields = getattr(tree, "_fields", None)
+    if isinstance(tree, tuple) and fields is not None:
+        for name, value in zip(fields, tree, strict=True):
             yield from named_leaves(value, f"{prefix}.{name}" if prefix else name)
     elif isinstance(tree, (tuple, list)):
         for index, value in enumerate(tree):

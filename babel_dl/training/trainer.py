@@ -25,6 +25,7 @@ from babel_dl.training import loop, state
 from babel_dl.training.callbacks.base import Callback
 from babel_dl.training.callbacks.dispatch import CallbackList
 from babel_dl.training.checkpoint import read_checkpoint, write_checkpoint
+from babel_dl.training.checkpoint.store import LATEST
 from babel_dl.training.diagnosis import explain_non_finite
 from babel_dl.training.metrics.streaming import StreamingMeans
 from babel_dl.training.optimizers.base import Optimizer
@@ -267,7 +268,7 @@ class Trainer(ABC):
 
         for callback in self.callbacks.callbacks:
             if isinstance(callback, CheckpointCallback):
-                return callback.latest_path()
+                return callback.store.path(LATEST)
         raise ArgumentError("fit(resume=True) looks for a CheckpointCallback among the callbacks, and there is none. Give a path instead.")
 
 

@@ -5,6 +5,7 @@ from typing import final
 from babel_dl.backend import Backend
 from babel_dl.backend.contract import Elementwise, Neural, Reduction, Shape
 from babel_dl_jax.creation import JaxCreation, JaxDevices
+from babel_dl_jax.datasets import JaxDatasets
 from babel_dl_jax.elementwise import JaxElementwise
 from babel_dl_jax.neural import JaxNeural
 from babel_dl_jax.reduction import JaxReduction
@@ -15,7 +16,7 @@ from babel_dl_jax.transforms import JaxTransforms
 
 
 @final
-class JaxBackend(JaxCreation, JaxDevices, JaxElementwise, JaxShape, JaxReduction, JaxNeural, JaxState, JaxTransforms, Backend):
+class JaxBackend(JaxCreation, JaxDevices, JaxElementwise, JaxShape, JaxReduction, JaxNeural, JaxState, JaxTransforms, JaxDatasets, Backend):
     """JAX: pure functions on immutable arrays, compiled by XLA."""
 
     name = "jax"

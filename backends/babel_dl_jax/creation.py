@@ -1,19 +1,25 @@
 """Tensors from nothing, from the host, and back to it; and where they live."""
 
+from collections.abc import Callable
 from functools import cache
+from importlib.metadata import version
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import jaxlib
 import numpy as np
 from jax import lax
+from jax.core import Tracer
 
 from babel_dl.backend.contract import Creation, Devices, Native
 from babel_dl.backend.selection import device_in_force
 from babel_dl.errors import BackendError, DeviceError
 from babel_dl_jax.dtypes import check_host_dtype, dtype_word, native_dtype
 
+place_in_force: Callable[[Any], str] = device_in_force
+"""As in `selection`, for a family of functions too, which is not yet a whole `Backend`."""
+
+Device = Any
 _PREFIXES = {"gpu": "cuda"}
 
 
@@ -22,10 +28,10 @@ class JaxCreation(Creation):
 
     def asarray(self, value: np.ndarray | np.generic | bool | int | float, dtype: str, device: str | None = None) -> Native:
         # np.array copies: JAX adopts the memory of a host array where it can, and reads it late.
-        return place(np.array(value, native_dtype(dtype)), device or device_in_force(self))
+        return place(np.array(value, native_dtype(dtype)), device or place_in_force(self))
 
     def to_numpy(self, x: Native) -> np.ndarray:
-        if isinstance(x, jax.core.Tracer):
+        if isinstance(x, Tracer):
             raise BackendError(
                 f"A tensor of shape {x.shape} has no value while a function is traced: JAX is compiling, or differentiating.\n"
                 "  Return it from the function, or log it, and read it outside."
@@ -40,10 +46,10 @@ class JaxCreation(Creation):
         return jnp.from_dlpack(x)
 
     def full(self, shape: tuple[int, ...], value: bool | int | float, dtype: str) -> Native:
-        return place(lax.full(shape, np.asarray(value, native_dtype(dtype))), device_in_force(self))
+        return place(lax.full(shape, np.asarray(value, native_dtype(dtype))), place_in_force(self))
 
     def arange(self, start: int, stop: int, step: int, dtype: str) -> Native:
-        return place(jnp.arange(start, stop, step, native_dtype(dtype)), device_in_force(self))
+        return place(jnp.arange(start, stop, step, native_dtype(dtype)), place_in_force(self))
 
     def is_native(self, x: Any) -> bool:
         return isinstance(x, jax.Array)
@@ -69,26 +75,26 @@ class JaxDevices(Devices):
         return _names()
 
     def device(self, x: Native) -> str:
-        if isinstance(x, jax.core.Tracer):
-            return device_in_force(self)
+        if isinstance(x, Tracer):
+            return place_in_force(self)
         return _name_of()[next(iter(x.devices()))]
 
     def to_device(self, x: Native, device: str) -> Native:
         wanted = _find(device)
-        return x if not isinstance(x, jax.core.Tracer) and x.devices() == {wanted} else jax.device_put(x, wanted)
+        return x if not isinstance(x, Tracer) and x.devices() == {wanted} else jax.device_put(x, wanted)
 
     def versions(self) -> dict[str, str]:
-        return {"jax": jax.__version__, "jaxlib": jaxlib.__version__}
+        return {package: version(package) for package in ("jax", "jaxlib")}
 
 
 @cache
-def _table() -> dict[str, jax.Device]:
+def _table() -> dict[str, Device]:
     first = jax.local_devices()
     found = first if first[0].platform == "cpu" else [*first, *jax.local_devices(backend="cpu")]
     counts: dict[str, int] = {}
-    table = {}
+    table: dict[str, Device] = {}
     for device in found:
-        prefix = _PREFIXES.get(device.platform, device.platform)
+        prefix = str(_PREFIXES.get(device.platform, device.platform))
         number = counts.setdefault(prefix, 0)
         counts[prefix] += 1
         table["cpu" if prefix == "cpu" and number == 0 else f"{prefix}:{number}"] = device
@@ -101,11 +107,11 @@ def _names() -> tuple[str, ...]:
 
 
 @cache
-def _name_of() -> dict[jax.Device, str]:
+def _name_of() -> dict[Device, str]:
     return {device: name for name, device in _table().items()}
 
 
-def _find(name: str) -> jax.Device:
+def _find(name: str) -> Device:
     if name not in _table():
         raise DeviceError(f"JAX has no device {name!r} here. Available: {', '.join(_names())}.")
     return _table()[name]
@@ -113,7 +119,7 @@ def _find(name: str) -> jax.Device:
 
 def place(x: np.ndarray | jax.Array, device: str) -> Native:
     """The array on a device. On JAX's own first device it stays uncommitted, so that it mixes with any other."""
-    if isinstance(x, jax.core.Tracer):
+    if isinstance(x, Tracer):
         return x
     if device != _names()[0]:
         return jax.device_put(x, _find(device))

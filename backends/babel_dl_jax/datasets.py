@@ -7,6 +7,7 @@ import jax
 import numpy as np
 
 from babel_dl.backend import device_in_force, load_backend
+from babel_dl.backend.contract import Datasets
 from babel_dl_jax.creation import place
 from babel_dl_jax.dtypes import check_host_dtype
 
@@ -14,7 +15,7 @@ from babel_dl_jax.dtypes import check_host_dtype
 class DeviceBatches:
     """Batches on the device, each a pair of named tuples of arrays. A `for` loop is the next epoch.
 
-    The next batch is on its way to the device while one is worked on.
+    JAX sends a batch while it computes, and nothing waits for it here.
 
     Args:
         loader: What `to_dataloader` gives.
@@ -42,14 +43,8 @@ class DeviceBatches:
             DataError: A getter or a transformer failed.
             DTypeError: An array has 64 bits while JAX is switched to 32.
         """
-        ahead: Any = None
-        for batch in self.loader:
-            sent = tuple(type(part)(*map(self._send, part)) for part in batch)
-            if ahead is not None:
-                yield ahead
-            ahead = sent
-        if ahead is not None:
-            yield ahead
+        for inp, outp in self.loader:
+            yield type(inp)(*map(self._send, inp)), type(outp)(*map(self._send, outp))
 
     def _send(self, array: np.ndarray) -> jax.Array:
         check_host_dtype(array.dtype)
@@ -68,3 +63,11 @@ def dataset_bridge(dataset: Any, device: str | None = None, **options: Any) -> D
         DataError: The dataset is empty.
     """
     return DeviceBatches(dataset.to_dataloader(**options), device or device_in_force(load_backend("jax")))
+
+
+class JaxDatasets(Datasets):
+    """Ways out for data."""
+
+    def dataset_bridge(self, dataset: Any, seed: int = 0, **options: Any) -> Any:
+        """See the function of this name."""
+        return dataset_bridge(dataset, seed=seed, **options)

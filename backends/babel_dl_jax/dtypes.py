@@ -48,7 +48,7 @@ def check_host_dtype(native: np.dtype) -> None:
 
 
 def _check_wide(word: str) -> None:
-    if word in _WIDE and not jax.config.jax_enable_x64:
+    if word in _WIDE and not jax.config.jax_enable_x64:  # pyright: ignore[reportAttributeAccessIssue]
         narrow = word.replace("64", "32")
         raise DTypeError(
             f"JAX was asked for element type {word!r}, and is switched to 32 bits: it would hand out {narrow!r} and say nothing.\n"

@@ -2,17 +2,19 @@
 
 from collections.abc import Callable
 from functools import wraps
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
 from babel_dl.backend.contract import Elementwise, Native
+from babel_dl_jax.binding import bound
 
-Operand = Native | bool | int | float
+Operand = Any
 
 
-def _binary(function: Callable[[Operand, Operand], Native]) -> staticmethod:
+def _binary(function: Callable[[Operand, Operand], Native]) -> Any:
     """The function; a Python integer above 2**31 takes the tensor's type first: JAX would read it as an int32."""
 
     @wraps(function)
@@ -22,7 +24,7 @@ def _binary(function: Callable[[Operand, Operand], Native]) -> staticmethod:
         except OverflowError:
             return function(*_held(x, y))
 
-    return staticmethod(call)
+    return bound(call)
 
 
 def _held(x: Operand, y: Operand) -> tuple[Operand, Operand]:
@@ -31,14 +33,14 @@ def _held(x: Operand, y: Operand) -> tuple[Operand, Operand]:
     return (x, np.asarray(y, x.dtype)) if isinstance(y, int) else (x, y)
 
 
-def _whole(function: Callable[[Native], Native]) -> staticmethod:
+def _whole(function: Callable[[Native], Native]) -> Any:
     """The function for floats; integers are whole already."""
 
     @wraps(function)
     def call(x: Native) -> Native:
         return function(x) if jnp.issubdtype(x.dtype, jnp.floating) else x
 
-    return staticmethod(call)
+    return bound(call)
 
 
 class JaxElementwise(Elementwise):
@@ -68,27 +70,27 @@ class JaxElementwise(Elementwise):
     bitwise_and = _binary(jnp.bitwise_and)
     bitwise_or = _binary(jnp.bitwise_or)
     bitwise_xor = _binary(jnp.bitwise_xor)
-    bitwise_left_shift = staticmethod(jnp.left_shift)
-    bitwise_right_shift = staticmethod(jnp.right_shift)
-    logical_not = staticmethod(jnp.logical_not)
-    negative = staticmethod(jnp.negative)
-    abs = staticmethod(jnp.abs)
-    sign = staticmethod(jnp.sign)
-    square = staticmethod(jnp.square)
-    sqrt = staticmethod(jnp.sqrt)
-    exp = staticmethod(jnp.exp)
-    expm1 = staticmethod(jnp.expm1)
-    log = staticmethod(jnp.log)
-    log1p = staticmethod(jnp.log1p)
-    sin = staticmethod(jnp.sin)
-    cos = staticmethod(jnp.cos)
-    tanh = staticmethod(jnp.tanh)
-    erf = staticmethod(lax.erf)
+    bitwise_left_shift = bound(jnp.left_shift)
+    bitwise_right_shift = bound(jnp.right_shift)
+    logical_not = bound(jnp.logical_not)
+    negative = bound(jnp.negative)
+    abs = bound(jnp.abs)
+    sign = bound(jnp.sign)
+    square = bound(jnp.square)
+    sqrt = bound(jnp.sqrt)
+    exp = bound(jnp.exp)
+    expm1 = bound(jnp.expm1)
+    log = bound(jnp.log)
+    log1p = bound(jnp.log1p)
+    sin = bound(jnp.sin)
+    cos = bound(jnp.cos)
+    tanh = bound(jnp.tanh)
+    erf = bound(lax.erf)
     floor = _whole(jnp.floor)
     ceil = _whole(jnp.ceil)
     round = _whole(jnp.round)
-    isnan = staticmethod(jnp.isnan)
-    isfinite = staticmethod(jnp.isfinite)
+    isnan = bound(jnp.isnan)
+    isfinite = bound(jnp.isfinite)
 
     def where(self, condition: Native, x: Operand, y: Operand) -> Native:
         """`jnp.where`; a number takes the tensor's type."""

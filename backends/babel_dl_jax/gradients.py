@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 import jax
-import numpy as np
+import jax.numpy as jnp
 from jax import lax
 from jax.custom_derivatives import SymbolicZero
 
@@ -60,7 +60,7 @@ def _run(
 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
 def _noting(record: _Record, values: list[Native]) -> list[Native]:
-    """The values themselves. On the way back `record.reached` learns which of them the result depends on: JAX gives zeros for the others."""
+    """The values themselves. On the way back it notes which of them the result depends on: JAX gives zeros for the others."""
     return values
 
 
@@ -77,8 +77,9 @@ _noting.defvjp(_noting_forward, _noting_backward, symbolic_zeros=True)
 
 
 def _check_value(value: Native) -> None:
-    if not isinstance(value, jax.Array) or value.shape or not np.issubdtype(value.dtype, np.inexact) and value.dtype.kind != "V":
-        came = f"a tensor of shape {value.shape} and type {value.dtype}" if isinstance(value, jax.Array) else f"a {type(value).__name__}"
+    is_tensor = isinstance(value, jax.Array)
+    if not is_tensor or value.shape or not jnp.issubdtype(value.dtype, jnp.floating):
+        came = f"a tensor of shape {value.shape} and type {value.dtype}" if is_tensor else f"a {type(value).__name__}"
         raise GradientError(
             f"value_and_grad differentiates one floating number, and the function returned {came}.\n"
             "  Return the mean or the sum of the losses first, and what else you need in the by-products."

@@ -6,6 +6,7 @@ from jax import lax
 
 from babel_dl.backend.contract import Native, Neural, Pairs
 from babel_dl_jax import normalization, pooling
+from babel_dl_jax.binding import bound
 
 _LAYOUT = ("NHWC", "HWIO", "NHWC")
 
@@ -65,9 +66,9 @@ class JaxNeural(Neural):
             result = result * scale
         return result if offset is None else result + offset
 
-    relu = staticmethod(jax.nn.relu)
-    sigmoid = staticmethod(jax.nn.sigmoid)
-    softplus = staticmethod(jax.nn.softplus)
+    relu = bound(jax.nn.relu)
+    sigmoid = bound(jax.nn.sigmoid)
+    softplus = bound(jax.nn.softplus)
 
     def softmax(self, x: Native, axis: int) -> Native:
         """`jax.nn.softmax`."""

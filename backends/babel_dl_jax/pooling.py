@@ -63,7 +63,8 @@ def _views(x: Native, window: Sizes, stride: Sizes, padding: Pairs, dilation: Si
     """For each place of the window, in row-major order, the elements that the windows have there: (batch, *out, channels)."""
     padded = lax.pad(x, np.asarray(fill, x.dtype), ((0, 0, 0), *[(before, after, 0) for before, after in padding], (0, 0, 0)))
     sizes = padded.shape[1:-1]
-    spans = [(size - (width - 1) * gap - 1) // step * step + 1 for size, width, gap, step in zip(sizes, window, dilation, stride, strict=True)]
+    rests = [size - (width - 1) * gap for size, width, gap in zip(sizes, window, dilation, strict=True)]
+    spans = [(rest - 1) // step * step + 1 for rest, step in zip(rests, stride, strict=True)]
     views = []
     for place in product(*map(range, window)):
         start = [offset * gap for offset, gap in zip(place, dilation, strict=True)]

@@ -16,6 +16,7 @@ from sys import getrefcount
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from babel_dl.backend.contract import Native, Tree
 from babel_dl.errors import ArgumentError, BackendError
@@ -115,14 +116,16 @@ class Program:
         return rebuild(results.structure, iter(found))
 
     def _commit(self, states: list[Native]) -> None:
-        if states and isinstance(states[0], jax.core.Tracer):
+        if states and isinstance(states[0], Tracer):
             raise BackendError(
                 f"A compiled function writes variable {self._written[0].name!r}, and was called inside of a JAX transformation that "
                 "babel_dl did not start: its value would be lost.\n  Use babel_dl's value_and_grad and compile around it."
             )
         deque(map(_store, self._written, states), maxlen=0)
 
-    def _trace(self, states: list[Native], constants: list[Native], leaves: list[Native]) -> tuple[list[Native], dict[_Results, list[Native]]]:
+    def _trace(
+        self, states: list[Native], constants: list[Native], leaves: list[Native]
+    ) -> tuple[list[Native], dict[_Results, list[Native]]]:
         with _PlanFrame(set(self._written), self._missing) as frame:
             for cell, value in zip(self._written + self._constant, states + constants, strict=True):
                 frame.swap(cell, value)
@@ -160,7 +163,8 @@ class Program:
         if lost:
             raise BackendError(
                 f"A compiled function failed after JAX had taken over the memory of the variables it writes: {', '.join(lost)}.\n"
-                f"  {type(error).__name__}: {error}\n  Their values are gone. Load the latest checkpoint; if memory ran out, take a smaller batch."
+                f"  {type(error).__name__}: {error}\n"
+                "  Their values are gone. Load the latest checkpoint; if memory ran out, take a smaller batch."
             ) from error
 
 
@@ -173,7 +177,7 @@ class Compiled:
         is_eager: Whether to run the function as it is.
     """
 
-    def __init__(self, fn: Callable[..., Tree], receive: Callable[[np.ndarray], Native], is_eager: bool):
+    def __init__(self, fn: Callable[..., Tree], receive: Callable[[np.ndarray | np.generic], Native], is_eager: bool):
         self._fn = fn
         self._receive = receive
         self._is_eager = is_eager
@@ -211,7 +215,10 @@ class Compiled:
 def _unshared(states: list[Native]) -> list[Native]:
     """Copies of those arrays that somebody else holds, too: donating them would empty them under the holder's hands."""
     counts = list(map(getrefcount, states))
-    return [jnp.array(state, copy=True) if count > _OWN and isinstance(state, jax.Array) else state for state, count in zip(states, counts, strict=True)]
+    return [
+        jnp.array(state, copy=True) if count > _OWN and isinstance(state, jax.Array) else state
+        for state, count in zip(states, counts, strict=True)
+    ]
 
 
 def _count_own_references() -> int:

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.core import Tracer
 
 from babel_dl.backend.contract import Native, Shape
 from babel_dl.errors import BackendError
@@ -61,7 +61,7 @@ class JaxShape(Shape):
         Raises:
             BackendError: The index is a bool tensor without values: how many elements it picks is not known in a traced function.
         """
-        if any(isinstance(part, jax.core.Tracer) and part.dtype == np.bool_ for part in index):
+        if any(isinstance(part, Tracer) and part.dtype == np.bool_ for part in index):
             raise BackendError(
                 "A tensor was indexed by a bool tensor while the function is traced: the result's shape would depend on values.\n"
                 "  Keep the shape with where(condition, x, 0), or index outside of the compiled function."

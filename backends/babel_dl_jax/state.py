@@ -3,10 +3,9 @@
 import jax
 import numpy as np
 
-from babel_dl.backend import device_in_force
 from babel_dl.backend.contract import Native, State
 from babel_dl.backend.dtypes import is_floating
-from babel_dl_jax.creation import place
+from babel_dl_jax.creation import place, place_in_force
 from babel_dl_jax.dtypes import dtype_word, native_dtype
 from babel_dl_jax.tracing import Cell, read, write
 
@@ -18,7 +17,7 @@ class JaxState(State):
         """A cell; only floats can be trained."""
         native = native_dtype(dtype)
         with jax.ensure_compile_time_eval():
-            array = place(np.array(value, native), device_in_force(self))
+            array = place(np.array(value, native), place_in_force(self))
         return Cell(array, native, trainable and is_floating(dtype), name)
 
     def read(self, storage: Cell) -> Native:

@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.core import Tracer
 
 from babel_dl.backend.contract import Native, Tree
 from babel_dl.errors import BackendError, DTypeError, ShapeError
@@ -125,7 +126,7 @@ def write(cell: Cell, value: Native) -> None:
 
 def _fit_on_host(cell: Cell, value: Native) -> Native:
     if isinstance(value, jax.Array):
-        if isinstance(value, jax.core.Tracer):
+        if isinstance(value, Tracer):
             raise BackendError(
                 f"Variable {cell.name!r} is written inside of a JAX transformation that babel_dl did not start: its value would be lost.\n"
                 "  Use babel_dl's value_and_grad and compile, or bring the module into evaluation mode so that it writes nothing."

@@ -7,11 +7,11 @@ from typing import Any
 import jax
 import numpy as np
 from jax import lax
+from jax.core import Tracer
 
-from babel_dl.backend import device_in_force
 from babel_dl.backend.contract import Native, Transforms, Tree
 from babel_dl.errors import ArgumentError, did_you_mean
-from babel_dl_jax.creation import receive
+from babel_dl_jax.creation import place_in_force, receive
 from babel_dl_jax.gradients import value_and_grad
 from babel_dl_jax.programs import Compiled, latest
 from babel_dl_jax.tracing import Cell, Frame, muted
@@ -23,7 +23,7 @@ class JaxTransforms(Transforms):
 
     def stop_gradient(self, x: Native) -> Native:
         """`lax.stop_gradient`; an array with a value is a constant already."""
-        return lax.stop_gradient(x) if isinstance(x, jax.core.Tracer) else x
+        return lax.stop_gradient(x) if isinstance(x, Tracer) else x
 
     def without_gradients(self) -> AbstractContextManager[None]:
         """Results of this backend's functions are constants while it is open; native functions are not reached."""
@@ -67,7 +67,7 @@ class JaxTransforms(Transforms):
 
     def is_traced(self, x: Any) -> bool:
         """Whether JAX compiles or differentiates at this point."""
-        return isinstance(x, jax.core.Tracer)
+        return isinstance(x, Tracer)
 
     def synchronize(self) -> None:
         """Blocks on every array that is alive on any device, and on the latest compiled call."""
@@ -77,4 +77,4 @@ class JaxTransforms(Transforms):
         jax.effects_barrier()
 
     def _receive(self, leaf: np.ndarray | np.generic) -> Native:
-        return receive(leaf, device_in_force(self))
+        return receive(leaf, place_in_force(self))

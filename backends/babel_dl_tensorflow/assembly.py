@@ -6,6 +6,7 @@ from typing import Any, ClassVar, final
 
 from babel_dl.backend import Backend
 from babel_dl_tensorflow.creation import TensorFlowCreation, TensorFlowDevices
+from babel_dl_tensorflow.datasets import TensorFlowDatasets
 from babel_dl_tensorflow.elementwise import TensorFlowElementwise
 from babel_dl_tensorflow.kernels import adam, sgd
 from babel_dl_tensorflow.neural import TensorFlowNeural
@@ -25,6 +26,7 @@ class TensorFlowBackend(
     TensorFlowNeural,
     TensorFlowState,
     TensorFlowTransforms,
+    TensorFlowDatasets,
     Backend,
 ):
     """Tensors are `tf.Tensor`, variables `tf.Variable`, and `compile` is a traced graph, with XLA on request."""

@@ -6,6 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from babel_dl.backend.contract import Datasets
 from babel_dl.errors import ArgumentError
 
 
@@ -49,3 +50,11 @@ def _from_epochs(elements: Callable[[int], Iterator[Any]], signature: Any, num_e
     epochs = count()
     dataset = tf.data.Dataset.from_generator(lambda: elements(next(epochs)), output_signature=signature)
     return dataset.apply(tf.data.experimental.assert_cardinality(num_elements))
+
+
+class TensorFlowDatasets(Datasets):
+    """Ways out for data."""
+
+    def dataset_bridge(self, dataset: Any, seed: int = 0, **options: Any) -> Any:
+        """See the function of this name."""
+        return dataset_bridge(dataset, seed=seed, **options)

@@ -4,6 +4,7 @@ from typing import Any
 
 import torch
 
+from babel_dl.backend.contract import Datasets
 from babel_dl_torch.creation import from_host
 
 
@@ -58,3 +59,11 @@ def dataset_bridge(dataset: Any, seed: int = 0) -> DatasetView:
         seed: The seed of random transformers.
     """
     return DatasetView(dataset, seed)
+
+
+class TorchDatasets(Datasets):
+    """Ways out for data."""
+
+    def dataset_bridge(self, dataset: Any, seed: int = 0, **options: Any) -> Any:
+        """See the function of this name."""
+        return dataset_bridge(dataset, seed=seed, **options)

@@ -5,6 +5,7 @@ from types import MappingProxyType
 from typing import Any, ClassVar
 
 from babel_dl.backend.contract.creation import Creation, Devices, Native
+from babel_dl.backend.contract.datasets import Datasets
 from babel_dl.backend.contract.elementwise import Elementwise
 from babel_dl.backend.contract.execution import State, Storage, Transforms, Tree
 from babel_dl.backend.contract.neural import Neural, Pairs
@@ -24,7 +25,7 @@ KERNELS = ("sgd", "adam")
 """
 
 
-class Backend(Creation, Devices, Elementwise, Shape, Reduction, Neural, State, Transforms):
+class Backend(Creation, Devices, Elementwise, Shape, Reduction, Neural, State, Transforms, Datasets):
     """Everything that babel_dl asks of a framework. A plug-in makes it final; nothing above it names a framework.
 
     Attributes:
@@ -38,6 +39,6 @@ class Backend(Creation, Devices, Elementwise, Shape, Reduction, Neural, State, T
 
 
 __all__ = [
-    "KERNELS", "Backend", "Creation", "Devices", "Elementwise", "Native", "Neural", "Pairs", "Reduction", "Shape", "State", "Storage",
+    "KERNELS", "Backend", "Creation", "Datasets", "Devices", "Elementwise", "Native", "Neural", "Pairs", "Reduction", "Shape", "State", "Storage",
     "Transforms", "Tree",
 ]

@@ -53,7 +53,9 @@ class Transforms(ABC):
         """While it is open, nothing is recorded for gradients."""
 
     @abstractmethod
-    def value_and_grad(self, fn: Callable[[], tuple[Native, Tree]], storages: Sequence[Storage]) -> tuple[Native, Tree, list[Native | None]]:
+    def value_and_grad(
+        self, fn: Callable[[], tuple[Native, Tree]], storages: Sequence[Storage]
+    ) -> tuple[Native, Tree, list[Native | None]]:
         """Runs `fn` once, and differentiates its value with respect to variables.
 
         Args:

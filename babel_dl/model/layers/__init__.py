@@ -10,8 +10,14 @@ from babel_dl.model.layers.fully_connected import FullyConnected
 from babel_dl.model.layers.layer_normalization import LayerNorm
 from babel_dl.model.layers.merging import Add, Concat, Stack
 from babel_dl.model.layers.pooling import (
-    AveragePooling1D, AveragePooling2D, GlobalAveragePooling1D, GlobalAveragePooling2D, GlobalMaxPooling1D, GlobalMaxPooling2D,
-    MaxPooling1D, MaxPooling2D,
+    AveragePooling1D,
+    AveragePooling2D,
+    GlobalAveragePooling1D,
+    GlobalAveragePooling2D,
+    GlobalMaxPooling1D,
+    GlobalMaxPooling2D,
+    MaxPooling1D,
+    MaxPooling2D,
 )
 from babel_dl.model.layers.wrapping import Lambda, Sequential
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from babel_dl import ops
+from babel_dl.core.module import Module
 from babel_dl.errors import ArgumentError, did_you_mean
 from babel_dl.model.layer import Layer
+from babel_dl.ops.dispatch import returns_handles
 from babel_dl.ops.tensor import Tensor, TensorLike
 
-Function = Callable[[TensorLike], Tensor]
+Function = Callable[[Any], Any]
 
 ACTIVATIONS: dict[str, Function] = {
     "relu": ops.relu, "leaky_relu": ops.leaky_relu, "elu": ops.elu, "gelu": ops.gelu, "silu": ops.silu, "swish": ops.silu,
@@ -30,11 +33,10 @@ def find_activation(activation: str | Function | type[Layer] | None) -> Function
         if activation.lower() not in ACTIVATIONS:
             raise ArgumentError(f"There is no activation {activation!r}.{did_you_mean(activation, ACTIVATIONS)}")
         return ACTIVATIONS[activation.lower()]
-    if isinstance(activation, type):
-        return activation()
-    if not callable(activation):
+    found = activation() if isinstance(activation, type) else activation
+    if not callable(found):
         raise ArgumentError(f"An activation is a name, a function or a layer, and {activation!r} is none.")
-    return activation
+    return found if isinstance(found, Module) else returns_handles(found)
 
 
 class Activation(Layer):

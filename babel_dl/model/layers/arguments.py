@@ -45,7 +45,9 @@ def checked_padding(value: Padding, num_axes: int, who: str) -> str | Pairs:
     entries = (value,) * num_axes if isinstance(value, int) else tuple(value)
     pairs = tuple((entry, entry) if isinstance(entry, int) else tuple(entry) for entry in entries)
     if len(pairs) != num_axes or any(len(pair) != 2 or any(not isinstance(n, int) or n < 0 for n in pair) for pair in pairs):
-        raise ArgumentError(f"{who} needs padding as a number of at least 0, {num_axes} of them, or pairs (before, after); it got {value!r}.")
+        raise ArgumentError(
+            f"{who} needs padding as a number of at least 0, {num_axes} of them, or pairs (before, after); it got {value!r}."
+        )
     return pairs  # type: ignore[return-value]
 
 

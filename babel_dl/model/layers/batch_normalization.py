@@ -6,7 +6,7 @@ import math
 
 from babel_dl.errors import ArgumentError
 from babel_dl.model.layer import Layer
-from babel_dl.ops.dispatch import wrap
+from babel_dl.ops.dispatch import check_same_backend, wrap
 from babel_dl.ops.tensor import Tensor, TensorLike
 
 
@@ -65,6 +65,7 @@ class BatchNormalization(Layer):
     def call(self, x: TensorLike) -> Tensor:
         """The normalised input; in training the running statistics move."""
         self.check_features(x, self.features)
+        check_same_backend(x, self.weight, self.bias, self.running_mean if self.track_running_stats else None)
         backend, native = x.backend, x.native
         scale = None if self.weight is None else self.weight.native
         offset = None if self.bias is None else self.bias.native

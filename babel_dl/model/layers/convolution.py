@@ -61,7 +61,9 @@ class _Convolution(Layer):
         self.check_ndim(x, self.num_spatial + 2, self.axes)
         self.in_features = self.known_features(x)
         if self.in_features % self.groups:
-            raise ArgumentError(f"{self.title} needs groups that divide the input's channels, and got {self.groups} for {self.in_features}.")
+            raise ArgumentError(
+                f"{self.title} needs groups that divide the input's channels, and got {self.groups} for {self.in_features}."
+            )
         shape = (*self.kernel_size, self.in_features // self.groups, self.filters)
         self.weight = self.variable("weight", shape, self.initializer)
         self.bias = self.variable("bias", (self.filters,), "zeros") if self.use_bias else None

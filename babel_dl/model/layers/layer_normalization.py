@@ -5,7 +5,7 @@ from __future__ import annotations
 from babel_dl.errors import ArgumentError, ShapeError
 from babel_dl.model.layer import Layer
 from babel_dl.model.layers.arguments import positive
-from babel_dl.ops.dispatch import wrap
+from babel_dl.ops.dispatch import check_same_backend, wrap
 from babel_dl.ops.tensor import Tensor, TensorLike
 
 
@@ -53,6 +53,7 @@ class LayerNorm(Layer):
                 f"  It was built at its first call for last axes of {self.normalised}, and a layer is built once.\n"
                 f"  Feed these sizes, or make a new layer."
             )
+        check_same_backend(x, self.weight, self.bias)
         backend = x.backend
         scale = None if self.weight is None else self.weight.native
         offset = None if self.bias is None else self.bias.native

@@ -8,6 +8,7 @@ from typing import Any
 from babel_dl.core.module import Module
 from babel_dl.errors import ArgumentError
 from babel_dl.model.layer import Layer
+from babel_dl.ops.dispatch import returns_handles
 
 
 class Lambda(Layer):
@@ -40,6 +41,7 @@ class Lambda(Layer):
         if not callable(function):
             raise ArgumentError(f"Lambda needs a function, and got {function!r}.")
         self.function = function
+        self._run = returns_handles(function)
         self.name = name or getattr(function, "__name__", type(function).__name__)
 
     @property
@@ -48,8 +50,8 @@ class Lambda(Layer):
         return f"Lambda {self.name!r}"
 
     def call(self, *args: Any, **kwargs: Any) -> Any:
-        """The function's result."""
-        return self.function(*args, **kwargs)
+        """The function's result, natives as handles."""
+        return self._run(*args, **kwargs)
 
 
 class Sequential(Layer):

@@ -138,10 +138,11 @@ class CastConformance:
     """`astype`, `copy` and memory of other frameworks."""
 
     @pytest.mark.parametrize("source", EVERY_BACKEND_HAS)
-    @pytest.mark.parametrize("target", EVERY_BACKEND_HAS)
-    def test_astype_changes_the_type_and_keeps_the_values(self, backend: Backend, source: str, target: str) -> None:
+    def test_astype_changes_the_type_and_keeps_the_values(self, backend: Backend, source: str) -> None:
         values = VALUES.astype(numpy_dtype(source))
-        expect_native(backend, backend.astype(backend.asarray(values, source), target), values.astype(numpy_dtype(target)), target, 0.0)
+        compiled = backend.compile(lambda x: [backend.astype(x, target) for target in EVERY_BACKEND_HAS])
+        for target, got in zip(EVERY_BACKEND_HAS, compiled(backend.asarray(values, source)), strict=True):
+            expect_native(backend, got, values.astype(numpy_dtype(target)), target, 0.0)
 
     def test_astype_cuts_floats_towards_zero(self, backend: Backend) -> None:
         for source in ("float32", "float16", "bfloat16"):

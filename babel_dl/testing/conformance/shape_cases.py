@@ -57,7 +57,7 @@ MOVES = [
     _case("tile", (ROW, (1, 1)), np.tile, "once"),
     _case("pad", (ROW, ((1, 0), (2, 3)), 0.0), _pad),
     _case("pad", (ROW, ((0, 0), (0, 2)), 7.0), _pad, "value", dtypes=tuple(d for d in PLAIN if d != "bool")),
-    _case("pad", (SIGNED_ROW, ((1, 1), (0, 0)), -np.inf), _pad, "minus_infinity", dtypes=("float32", "float16"), differentiable=False),
+    _case("pad", (SIGNED_ROW, ((1, 1), (0, 0)), -np.inf), _pad, "minus_infinity", dtypes=("float32", "bfloat16"), differentiable=False),
     _case("pad", (A, ((1, 0), (0, 1), (2, 0)), 1.0), _pad, "three_axes"),
 ]
 

@@ -17,8 +17,8 @@ from babel_dl.training.optimizers.clipping import clip_by_global_norm, clip_by_v
 class Optimizer(ABC):
     """Changes variables by their gradients.
 
-    A subclass names its `slots` (a variable of state for each parameter), says with `counts_steps` whether its rule depends on the number of
-    the step, and writes `update`.
+    A subclass names its `slots` (a variable of state for each parameter), says with `counts_steps` whether its rule depends on the number
+    of the step, and writes `update`.
 
     Args:
         initial_lr: Learning rate before a schedule moves it; at least 0.
@@ -50,7 +50,8 @@ class Optimizer(ABC):
         """
         if not isinstance(value, (int, float)) or not (low < value if open_end else low <= value) or not value <= high:
             begin = "above" if open_end else "of at least"
-            raise ArgumentError(f"{cls.__name__} needs {name} {begin} {low:g}{f' and at most {high:g}' if high < 1e30 else ''}, and got {value!r}.")
+            end = f" and at most {high:g}" if high < 1e30 else ""
+            raise ArgumentError(f"{cls.__name__} needs {name} {begin} {low:g}{end}, and got {value!r}.")
         return float(value)
 
     def prepare(self, variables: dict[str, Variable]) -> None:
