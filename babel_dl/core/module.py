@@ -24,7 +24,7 @@ from babel_dl.core.structure import name_modules, walk
 from babel_dl.core.variable import Variable, dry_run
 from babel_dl.errors import ArgumentError, BuildError
 from babel_dl.ops import tree
-from babel_dl.ops.dispatch import find_backend, unwrap, wrap, wrap_natives
+from babel_dl.ops.dispatch import find_backend, narrow, unwrap, wrap, wrap_natives
 from babel_dl.ops.tensor import TensorLike
 
 if TYPE_CHECKING:
@@ -188,7 +188,7 @@ class Module:
             self(*wrapped[0], **wrapped[1])
 
         with dry_run():
-            backend.trace_shapes(run, *tree.leaves((args, kwargs)))
+            backend.trace_shapes(run, *tree.leaves(narrow((args, kwargs))))
         return self
 
     # ---------------------------------------------------------------- what it holds

@@ -36,6 +36,21 @@ def explain_non_finite(trainer: Trainer, data: Any, name: str, position: int, va
     return NonFiniteError(f"{where}\n  {cause or advice}\n  {kept}")
 
 
+def explain_evaluation(trainer: Trainer, data: Any, name: str, position: int, value: float) -> BabelError:
+    """The error for a number of an evaluation that is NaN or infinite.
+
+    Args:
+        trainer: With the weights that were evaluated.
+        data: The loader that was evaluated.
+        name: The number's name.
+        position: The batch at fault, counted from 0.
+        value: What it became.
+    """
+    where = f"Evaluation after epoch {trainer.epoch}, step {trainer.step} (batch {position}): {name} became {value}."
+    cause = _cause(trainer, next(iter(data.batches(0, position))))
+    return NonFiniteError(f"{where}\n  {cause or 'Are the weights finite? Evaluation changed nothing.'}")
+
+
 def _cause(trainer: Trainer, batch: Any) -> str:
     for place, array in tree.named_leaves(batch):
         if isinstance(array, np.ndarray) and array.dtype.kind == "f" and not np.isfinite(array).all():

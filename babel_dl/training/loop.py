@@ -5,17 +5,18 @@
     while epoch < num_epochs and nobody asked to stop:
         on_epoch_start
         on_train_start
-        for each batch left in the epoch:
+        for each batch left in the epoch, until somebody asks to stop:
             on_step_start;  train_step(batch);  step += 1;  on_step_end
-            every log_every steps, and after the last: read the numbers from the device, refuse NaN, on_metrics
-        on_train_end(means over the epoch)
+            every log_every steps: read the numbers from the device, refuse NaN, on_metrics(means so far)
+        read the numbers, refuse NaN, on_train_end(means over the epoch)
         if there is dev data:
-            on_dev_start;  for each batch: evaluate_step(batch), on_dev_step_end;  on_dev_end(means)
+            on_dev_start;  for each batch: evaluate_step(batch), on_dev_step_end;  refuse NaN, on_dev_end(means)
         epoch += 1
         on_epoch_end(means)
     on_fit_end    or, after Ctrl-C, on_fit_interrupted    or, after an error, on_fit_failed
 
-Ctrl-C is served between steps, so that no step is ever half done; a second one ends the process at once.
+Ctrl-C is served between steps, so that no step is ever half done; a second one ends the process at once. Evaluation leaves all variables
+as they were, running statistics and random counters included: with and without dev data training gives the same numbers.
 """
 
 from __future__ import annotations
@@ -26,8 +27,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from babel_dl.core.prediction import evaluation_mode
-from babel_dl.errors import NonFiniteError
+from babel_dl.training.diagnosis import explain_evaluation
 from babel_dl.training.metrics.streaming import StreamingMeans
 
 if TYPE_CHECKING:
@@ -77,6 +80,7 @@ def run_fit(trainer: Trainer, train_data: Any, dev_data: Any | None) -> dict[str
             tell("on_fit_start", trainer)
             while progress.epoch < progress.num_epochs and not progress.stop_reason:
                 tell("on_epoch_start", trainer)
+                trainer.compile_steps()
                 metrics = train_epoch(trainer, train_data, interrupt)
                 if dev_data is not None:
                     metrics = evaluate(trainer, dev_data, interrupt.serve)
@@ -108,12 +112,12 @@ def train_epoch(trainer: Trainer, data: Any, interrupt: Interrupt) -> dict[str, 
         metrics.add(step(batch), num_samples(batch), backend)
         progress.step += 1
         progress.position += 1
+        if end:
+            callbacks.tell("on_step_end", trainer)
         if progress.position % log_every == 0:
             trainer.read_metrics()
             if callbacks.hears("on_metrics"):
                 callbacks.tell("on_metrics", trainer, metrics.means())
-        if end:
-            callbacks.tell("on_step_end", trainer)
         if interrupt.is_raised or progress.stop_reason:
             interrupt.serve()
             break
@@ -132,7 +136,7 @@ def evaluate(trainer: Trainer, data: Any, serve: Callable[[], None] = lambda: No
     callbacks, metrics, backend = trainer.callbacks, StreamingMeans(), trainer.backend
     heard = callbacks.hears("on_dev_step_end")
     callbacks.tell("on_dev_start", trainer)
-    with evaluation_mode(*trainer.modules.values()), backend.without_gradients():
+    with evaluation_mode(*trainer.modules.values()), backend.without_gradients(), unchanged_state(trainer):
         for batch in data.batches(0, 0):
             metrics.add(trainer.compiled_evaluate_step(batch), num_samples(batch), backend)
             if heard:
@@ -140,11 +144,22 @@ def evaluate(trainer: Trainer, data: Any, serve: Callable[[], None] = lambda: No
             serve()
     bad = metrics.flush()
     if bad is not None:
-        name, index, value = bad
-        raise NonFiniteError(f"Evaluation after step {trainer.step}: {name} is {value} in batch {index}. The weights are as they were.")
+        raise explain_evaluation(trainer, data, *bad)
     means = metrics.means()
     callbacks.tell("on_dev_end", trainer, means)
     return means
+
+
+@contextmanager
+def unchanged_state(trainer: Trainer) -> Iterator[None]:
+    """Gives what is no parameter (running statistics, random counters) the values back that it had, where the block changed them."""
+    kept = [(v, v.numpy()) for module in trainer.modules.values() for v in module.variables if not v.is_parameter]
+    try:
+        yield
+    finally:
+        for variable, value in kept:
+            if not np.array_equal(variable.numpy(), value):
+                variable.assign(value)
 
 
 def num_samples(batch: Any) -> int:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
+from babel_dl.errors import DataError
+
 
 @dataclass
 class Progress:
@@ -24,6 +26,26 @@ class Progress:
     num_epochs: int = 0
     steps_per_epoch: int = 0
     stop_reason: str = ""
+
+    def enter(self, num_epochs: int, steps_per_epoch: int) -> None:
+        """Begins a run, or goes on with one.
+
+        Args:
+            num_epochs: At which epoch to end.
+            steps_per_epoch: How many training batches an epoch of its loader has.
+
+        Raises:
+            DataError: Training stands in the middle of an epoch of another size, so its place means nothing here.
+        """
+        if self.position and self.position == self.steps_per_epoch:
+            self.position = steps_per_epoch  # the training part is done, however large its batches were
+        if self.position and self.position < self.steps_per_epoch != steps_per_epoch:
+            raise DataError(
+                f"Training stands behind batch {self.position} of an epoch of {self.steps_per_epoch} batches, and this loader has "
+                f"{steps_per_epoch} in an epoch.\n"
+                f"  Go on with the batch size and the data that it was begun with, or start from a checkpoint at the end of an epoch."
+            )
+        self.num_epochs, self.steps_per_epoch, self.stop_reason = num_epochs, steps_per_epoch, ""
 
     def to_dict(self) -> dict[str, int]:
         """The numbers that a checkpoint keeps."""

@@ -8,7 +8,7 @@ from typing import Any
 from babel_dl.backend import Backend
 from babel_dl.core.logged import collect_logged
 from babel_dl.errors import ArgumentError
-from babel_dl.ops.dispatch import wrap_natives
+from babel_dl.ops.dispatch import narrow, wrap_natives
 from babel_dl.ops.tensor import TensorLike
 
 TOTAL_LOSS = "loss/total"
@@ -31,7 +31,8 @@ def compile_step(step: Callable[[Any], Any], backend: Backend, mode: str) -> Ste
     def run(batch: Any) -> dict[str, Any]:
         return run_step(step, wrap_natives(batch, backend))
 
-    return backend.compile(run, mode)
+    compiled = backend.compile(run, mode)
+    return lambda batch: compiled(narrow(batch))
 
 
 def run_step(step: Callable[[Any], Any], batch: Any) -> dict[str, Any]:

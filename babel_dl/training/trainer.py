@@ -19,12 +19,12 @@ from babel_dl.core.variable import Variable, dry_run, is_dry_run
 from babel_dl.data import Dataset
 from babel_dl.errors import ArgumentError, DataError
 from babel_dl.ops import tree
-from babel_dl.ops.dispatch import wrap_natives
+from babel_dl.ops.dispatch import narrow, wrap_natives
 from babel_dl.ops.tensor import Tensor
 from babel_dl.training import loop, state
 from babel_dl.training.callbacks.base import Callback
 from babel_dl.training.callbacks.dispatch import CallbackList
-from babel_dl.training.checkpoint import read_checkpoint, write_checkpoint
+from babel_dl.training.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from babel_dl.training.checkpoint.store import LATEST
 from babel_dl.training.diagnosis import explain_non_finite
 from babel_dl.training.metrics.streaming import StreamingMeans
@@ -74,7 +74,7 @@ class Trainer(ABC):
         self.metrics = StreamingMeans()
         self.compiled_train_step: Callable[[Any], dict[str, Any]] = self._not_ready
         self.compiled_evaluate_step: Callable[[Any], dict[str, Any]] = self._not_ready
-        self._scopes: dict[int, list[Variable]] = {}
+        self._scopes: dict[tuple[int, ...], tuple[list[Module | Variable], list[Variable]]] = {}
         self._plan: object = None
         self._train_loader: Any = None
 
@@ -104,15 +104,20 @@ class Trainer(ABC):
 
         Returns:
             The loss before the step.
+
+        Raises:
+            GradientError: Nothing of `over` can learn, or the loss does not depend on one of its variables; it is named.
         """
+        holders = [over] if isinstance(over, (Module, Variable)) else list(over)
         if is_dry_run():
             value = fn()
-            using.prepare(_named(over))
+            using.prepare(_named(holders))
             return value
-        variables = self._scopes.get(id(over))
-        if variables is None:
-            variables = self._scopes[id(over)] = trainable_variables(over)
-            using.prepare(_named(over))
+        key = (id(using), *map(id, holders))
+        if key not in self._scopes:
+            using.prepare(_named(holders))
+            self._scopes[key] = (holders, trainable_variables(holders))  # with the holders, so that their ids stay theirs
+        variables = self._scopes[key][1]
         value, gradients = value_and_grad(fn, variables)
         using.apply(gradients, variables)
         return value
@@ -176,13 +181,13 @@ class Trainer(ABC):
             resume: A checkpoint's path to go on from; True for the latest one of this trainer's `CheckpointCallback`.
 
         Returns:
-            The means of the last epoch: on the dev data, or else on the training data.
+            The means of the last epoch: on the dev data, or else on the training data. If no epoch is left, those of an evaluation.
 
         Raises:
             ArgumentError: `epochs` is below 1, or there is no checkpoint callback to resume from.
-            DataError: A dataset is empty.
+            DataError: A dataset is empty, or training stands in the middle of an epoch that has another number of batches.
             NonFiniteError: A number became NaN or infinite.
-            CheckpointError: The checkpoint to resume from cannot be used.
+            CheckpointError: The checkpoint to resume from cannot be used; with True a damaged one is replaced by the one before.
             CallbackError: A callback failed whose failure stops the run.
             KeyboardInterrupt: Ctrl-C; callbacks were told, and a checkpoint was written if there is a callback for it.
         """
@@ -190,12 +195,13 @@ class Trainer(ABC):
             raise ArgumentError(f"fit needs epochs of at least 1, and got {epochs!r}.")
         train_loader, dev_loader = as_loader(train_data), None if dev_data is None else as_loader(dev_data)
         self._train_loader = train_loader
-        self.prepare(next(iter(train_loader.batches(0, 0))))
+        self.prepare(example_batch(train_loader))
         if resume:
-            self.load(self._checkpoint_to_resume(resume))
-        self.progress.num_epochs, self.progress.steps_per_epoch, self.progress.stop_reason = epochs, len(train_loader), ""
+            state.restore(self, self._checkpoint_to_resume(resume))
+        self.progress.enter(epochs, len(train_loader))
         if self.progress.epoch >= epochs:
             logging.info(f"Nothing to train: {self.progress.epoch} epochs are done, and {epochs} were asked for in all.")
+            return loop.evaluate(self, train_loader if dev_loader is None else dev_loader)
         return loop.run_fit(self, train_loader, dev_loader)
 
     def evaluate(self, data: Any) -> dict[str, float]:
@@ -206,7 +212,7 @@ class Trainer(ABC):
             NonFiniteError: A number is NaN or infinite.
         """
         loader = as_loader(data)
-        self.prepare(next(iter(loader.batches(0, 0))))
+        self.prepare(example_batch(loader))
         return loop.evaluate(self, loader)
 
     def prepare(self, batch: Any) -> None:
@@ -221,7 +227,13 @@ class Trainer(ABC):
         if not any(module.variables for module in self.modules.values()):
             logging.info("Build Model")
         self._build(batch, backend)
-        plan = (backend, [(id(v), v.trainable) for module in self.modules.values() for v in module.variables])
+        self.compile_steps()
+
+    def compile_steps(self) -> None:
+        """Compiles the steps, again only if something was frozen, thawed or set moving since. The loop asks before each epoch."""
+        backend = self.backend
+        learning = [(id(v), v.trainable) for module in self.modules.values() for v in module.variables]
+        plan = (backend, learning, [optimizer.moving_names for optimizer in self.optimizers.values()])
         if plan == self._plan:
             return
         self._plan = plan
@@ -230,7 +242,7 @@ class Trainer(ABC):
         self.compiled_evaluate_step = compile_step(self.evaluate_step, backend, self.compile_mode)
 
     def _build(self, batch: Any, backend: Backend) -> None:
-        leaves = [leaf[:1] if isinstance(leaf, np.ndarray) else leaf for leaf in tree.leaves(batch)]
+        leaves = [leaf[:1] if isinstance(leaf, np.ndarray) else leaf for leaf in tree.leaves(narrow(batch))]
 
         def run(*natives: Any) -> None:
             handles = iter(natives)
@@ -261,14 +273,14 @@ class Trainer(ABC):
         """
         state.restore(self, read_checkpoint(path))
 
-    def _checkpoint_to_resume(self, resume: bool | str | Path) -> Path:
+    def _checkpoint_to_resume(self, resume: bool | str | Path) -> Checkpoint:
         if resume is not True:
-            return Path(str(resume))
+            return read_checkpoint(str(resume))
         from babel_dl.training.callbacks.checkpoint_callback import CheckpointCallback
 
         for callback in self.callbacks.callbacks:
             if isinstance(callback, CheckpointCallback):
-                return callback.store.path(LATEST)
+                return callback.store.load(LATEST)
         raise ArgumentError("fit(resume=True) looks for a CheckpointCallback among the callbacks, and there is none. Give a path instead.")
 
 
@@ -285,10 +297,21 @@ def as_loader(data: Any) -> Any:
     return data
 
 
-def _named(scope: Module | Sequence[Module | Variable]) -> dict[str, Variable]:
+def example_batch(loader: Any) -> Any:
+    """A batch of one sample, to build modules with; read in this process, whatever workers the loader has.
+
+    Raises:
+        DataError: The dataset is empty, or the sample cannot be made.
+    """
+    if isinstance(getattr(loader, "dataset", None), Dataset):
+        loader = loader.dataset.to_dataloader(batch_size=1, shuffle=False, prefetch=0)
+    return next(iter(loader.batches(0, 0)))
+
+
+def _named(scope: Sequence[Module | Variable]) -> dict[str, Variable]:
     """The trainable variables of a scope by the names under which an optimizer keeps their state."""
     named: dict[str, Variable] = {}
-    for index, holder in enumerate([scope] if isinstance(scope, (Module, Variable)) else scope):
+    for index, holder in enumerate(scope):
         below = holder.named_variables if isinstance(holder, Module) else {holder.path: holder}
         for path, variable in below.items():
             if variable.trainable:

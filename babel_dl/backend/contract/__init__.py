@@ -39,6 +39,19 @@ class Backend(Creation, Devices, Elementwise, Shape, Reduction, Neural, State, T
 
 
 __all__ = [
-    "KERNELS", "Backend", "Creation", "Datasets", "Devices", "Elementwise", "Native", "Neural", "Pairs", "Reduction", "Shape", "State", "Storage",
-    "Transforms", "Tree",
+    "KERNELS",
+    "Backend",
+    "Creation",
+    "Datasets",
+    "Devices",
+    "Elementwise",
+    "Native",
+    "Neural",
+    "Pairs",
+    "Reduction",
+    "Shape",
+    "State",
+    "Storage",
+    "Transforms",
+    "Tree",
 ]

@@ -25,7 +25,7 @@ class Callback:
         on_failure: "stop" if an error in this callback ends the run (a checkpoint), "report" if it is logged once (a logger).
 
     Raises:
-        CallbackError: A subclass has a public method `on_...` that is no event; the nearest one is offered.
+        CallbackError: A subclass has a method `on_...` that is no event (the nearest one is offered), or an unknown `on_failure`.
     """
 
     on_failure: ClassVar[str] = STOP
@@ -35,6 +35,8 @@ class Callback:
         for name, member in vars(cls).items():
             if name.startswith("on_") and callable(member) and name not in HOOKS:
                 raise CallbackError(f"{cls.__name__}.{name} would never be called: there is no such event.{did_you_mean(name, HOOKS)}")
+        if cls.on_failure not in (STOP, REPORT):
+            raise CallbackError(f'{cls.__name__}.on_failure is "{STOP}" or "{REPORT}", and not {cls.on_failure!r}.')
 
     def on_prepare(self, trainer: Trainer) -> None:
         """Modules are about to be built; no checkpoint is loaded yet. May come several times."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from babel_dl.core import logging
@@ -24,6 +24,8 @@ class CallbackList:
     """
 
     def __init__(self, callbacks: Sequence[Callback]) -> None:
+        if isinstance(callbacks, Callback) or not isinstance(callbacks, Iterable):
+            raise CallbackError(f"A trainer takes a list of callbacks, and got {callbacks!r}. Write: callbacks=[...].")
         for callback in callbacks:
             if not isinstance(callback, Callback):
                 hint = f" Make one: {callback.__name__}()." if isinstance(callback, type) else " Derive it from Callback."
@@ -70,7 +72,7 @@ class CallbackList:
         if id(callback) not in self._reported:
             self._reported.add(id(callback))
             last = traceback.format_exc().strip().splitlines()[-1]
-            logging.warn(f"{type(callback).__name__}.{hook} failed, and training goes on without it being told again: {last}")
+            logging.warn(f"{type(callback).__name__}.{hook} failed; training goes on, and later failures of it are not reported: {last}")
 
     def state_dict(self) -> dict[str, Any]:
         """The state of each callback, by class name and place."""

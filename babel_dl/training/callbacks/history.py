@@ -19,7 +19,7 @@ class HistoryCallback(Callback):
     """Writes one row for each training part and each evaluation: `history.jsonl` as they come, `history.csv` after each epoch.
 
     A row has `epoch` (counted from 1), `step`, `split` ("train" or "dev"), and the metrics. A resumed run drops the rows of steps that
-    are made again.
+    are made again. An evaluation outside of `fit` belongs to no epoch, and makes no row.
 
     Args:
         folder: Where the files lie; None for the folder of the run.
@@ -33,6 +33,7 @@ class HistoryCallback(Callback):
     def __init__(self, folder: str | Path | None = None) -> None:
         self.folder = None if folder is None else Path(folder)
         self.rows: list[dict[str, Any]] = []
+        self._is_fitting = False
 
     def _file(self, name: str) -> Path:
         if self.folder is None:
@@ -42,8 +43,9 @@ class HistoryCallback(Callback):
 
     def on_fit_start(self, trainer: Trainer) -> None:
         """Reads what an earlier part of the run wrote, up to where it goes on."""
+        self._is_fitting = True
         path = self._file("history.jsonl")
-        known = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() and trainer.step else self.rows
+        known = _read_rows(path) if path.exists() and trainer.step else self.rows
         self.rows = [row for row in known if row["epoch"] <= trainer.epoch]
         self._replace(path, "".join(json.dumps(row) + "\n" for row in self.rows))
 
@@ -53,7 +55,8 @@ class HistoryCallback(Callback):
 
     def on_dev_end(self, trainer: Trainer, metrics: dict[str, float]) -> None:
         """Adds the row of an evaluation."""
-        self._add(trainer, "dev", metrics)
+        if self._is_fitting:
+            self._add(trainer, "dev", metrics)
 
     def _add(self, trainer: Trainer, split: str, metrics: dict[str, float]) -> None:
         row = {"epoch": trainer.epoch + 1, "step": trainer.step, "split": split, **metrics}
@@ -71,8 +74,31 @@ class HistoryCallback(Callback):
             writer.writerows(self.rows)
         os.replace(path.with_suffix(".csv.tmp"), path)
 
+    def on_fit_end(self, trainer: Trainer) -> None:
+        """No more rows."""
+        self._is_fitting = False
+
+    def on_fit_interrupted(self, trainer: Trainer) -> None:
+        """No more rows."""
+        self._is_fitting = False
+
+    def on_fit_failed(self, trainer: Trainer, error: BaseException) -> None:
+        """No more rows."""
+        self._is_fitting = False
+
     @staticmethod
     def _replace(path: Path, text: str) -> None:
         temporary = path.with_suffix(path.suffix + ".tmp")
         temporary.write_text(text)
         os.replace(temporary, path)
+
+
+def _read_rows(path: Path) -> list[dict[str, Any]]:
+    """The rows of a file, up to a line that a full disk or a crash cut off."""
+    rows = []
+    for line in path.read_text().splitlines():
+        try:
+            rows.append(json.loads(line))
+        except ValueError:
+            break
+    return rows

@@ -35,11 +35,12 @@ class TensorboardCallback(Callback):
         self._writers: dict[str, Any] = {}
 
     def on_fit_start(self, trainer: Trainer) -> None:
-        """Opens the files; events of steps that are made again are dropped by TensorBoard."""
+        """Opens the files; TensorBoard drops the events of steps that are made again, i.e. those behind the one that was reached."""
         from tensorboardX import SummaryWriter
 
         folder = self.folder or run_folder() / "tensorboard"
-        self._writers = {split: SummaryWriter(str(folder / split), purge_step=trainer.step or None) for split in ("train", "dev")}
+        again = trainer.step + 1 if trainer.step else None
+        self._writers = {split: SummaryWriter(str(folder / split), purge_step=again) for split in ("train", "dev")}
 
     def on_metrics(self, trainer: Trainer, metrics: dict[str, float]) -> None:
         """Writes the means of the epoch so far, and the learning rates."""

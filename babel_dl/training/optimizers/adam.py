@@ -28,9 +28,9 @@ class _AdamRule(Optimizer):
         clip_value: float | None = None,
     ) -> None:
         super().__init__(initial_lr, clip_norm, clip_value)
-        self.beta1 = self.checked("beta1", beta1, 0.0, 1.0 - 1e-12)
-        self.beta2 = self.checked("beta2", beta2, 0.0, 1.0 - 1e-12)
-        self.eps = self.checked("eps", eps, 0.0, open_end=True)
+        self.beta1 = self.checked("beta1", beta1, high=1.0, open_high=True)
+        self.beta2 = self.checked("beta2", beta2, high=1.0, open_high=True)
+        self.eps = self.checked("eps", eps, open_low=True)
         self.weight_decay = self.checked("weight_decay", weight_decay)
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
@@ -33,24 +34,27 @@ class Optimizer(ABC):
     counts_steps: bool = False
 
     def __init__(self, initial_lr: float, clip_norm: float | None = None, clip_value: float | None = None) -> None:
-        self.initial_lr = self.checked("initial_lr", initial_lr, low=0.0)
-        self.clip_norm = None if clip_norm is None else self.checked("clip_norm", clip_norm, low=0.0, open_end=True)
-        self.clip_value = None if clip_value is None else self.checked("clip_value", clip_value, low=0.0, open_end=True)
+        self.initial_lr = self.checked("initial_lr", initial_lr)
+        self.clip_norm = None if clip_norm is None else self.checked("clip_norm", clip_norm, open_low=True)
+        self.clip_value = None if clip_value is None else self.checked("clip_value", clip_value, open_low=True)
         self._moving: dict[str, float] = {"learning_rate": self.initial_lr}
         self._state: dict[str, Variable] = {}
         self._of: dict[int, dict[str, Variable]] = {}
         self._prepared: dict[str, Variable] = {}
 
     @classmethod
-    def checked(cls, name: str, value: float, low: float = 0.0, high: float = float("inf"), open_end: bool = False) -> float:
-        """The number as a float, if it is from `low` to `high` (not `low` itself with `open_end`).
+    def checked(
+        cls, name: str, value: float, low: float = 0.0, high: float = math.inf, open_low: bool = False, open_high: bool = False
+    ) -> float:
+        """The number as a float, if it is from `low` to `high` (not `low` itself with `open_low`, nor `high` with `open_high`).
 
         Raises:
             ArgumentError: It is not.
         """
-        if not isinstance(value, (int, float)) or not (low < value if open_end else low <= value) or not value <= high:
-            begin = "above" if open_end else "of at least"
-            end = f" and at most {high:g}" if high < 1e30 else ""
+        is_number = isinstance(value, (int, float, np.floating, np.integer)) and not isinstance(value, bool)
+        if not is_number or not low <= value <= high or (open_low and value == low) or (open_high and value == high):
+            begin = "above" if open_low else "of at least"
+            end = f" and {'below' if open_high else 'at most'} {high:g}" if high < math.inf else ""
             raise ArgumentError(f"{cls.__name__} needs {name} {begin} {low:g}{end}, and got {value!r}.")
         return float(value)
 
@@ -58,8 +62,10 @@ class Optimizer(ABC):
         """Makes the state for these variables; those it has state for already keep it.
 
         Args:
-            variables: By the name under which checkpoints keep their state.
+            variables: By the name under which checkpoints keep their state. A name that another variable has already gets a number.
         """
+        if not variables:
+            return
         backend = next(iter(variables.values())).backend
         for name in (*self._moving, "step") if self.counts_steps else self._moving:
             if name not in self._state:
@@ -68,11 +74,16 @@ class Optimizer(ABC):
         for path, variable in variables.items():
             if id(variable) in self._of:
                 continue
+            place, count = f"/{path.lstrip('/')}", 0
+            name = place
+            while name in self._prepared:  # one optimizer for two models: both may have a `/linear/weight`
+                count += 1
+                name = f"/{count}{place}"
             zeros = np.zeros(variable.shape, np.float32)
-            slots = {s: Variable(zeros, False, f"/{s}{path}", variable.dtype, backend) for s in self.slots}
+            slots = {s: Variable(zeros, False, f"/{s}{name}", variable.dtype, backend) for s in self.slots}
             self._of[id(variable)] = slots
-            self._prepared[path] = variable
-            self._state.update({f"{slot}{path}": value for slot, value in slots.items()})
+            self._prepared[name] = variable
+            self._state.update({f"{slot}{name}": value for slot, value in slots.items()})
 
     def apply(self, gradients: Sequence[Tensor], variables: Sequence[Variable]) -> None:
         """One step: changes the variables by their gradients. Works inside compiled functions.
@@ -81,8 +92,9 @@ class Optimizer(ABC):
             gradients: One for each variable.
             variables: What to change.
         """
-        if any(id(variable) not in self._of for variable in variables):
-            self.prepare({variable.path: variable for variable in variables})
+        for variable in variables:
+            if id(variable) not in self._of:
+                self.prepare({variable.path: variable})
         if self.clip_value is not None:
             gradients = clip_by_value(gradients, self.clip_value)
         if self.clip_norm is not None:
@@ -105,10 +117,12 @@ class Optimizer(ABC):
         return [self._of[id(variable)][slot] for variable in variables]
 
     def let_move(self, name: str) -> None:
-        """Makes a hyperparameter (`momentum`, `beta1`) one that `set` may change; call it before the first step.
+        """Makes a hyperparameter (`momentum`, `beta1`) one that `set` may change.
+
+        A function that was compiled before keeps the number of then; a trainer compiles its steps anew.
 
         Raises:
-            ArgumentError: The optimizer has no such hyperparameter, or has stepped already.
+            ArgumentError: The optimizer has no such hyperparameter.
         """
         if name in self._moving:
             return
@@ -141,6 +155,11 @@ class Optimizer(ABC):
     @learning_rate.setter
     def learning_rate(self, value: float) -> None:
         self.set("learning_rate", value)
+
+    @property
+    def moving_names(self) -> tuple[str, ...]:
+        """The hyperparameters that may change between steps."""
+        return tuple(self._moving)
 
     @property
     def momentum_name(self) -> str | None:

@@ -18,9 +18,9 @@ class RMSprop(Optimizer):
 
     Args:
         initial_lr: Learning rate; at least 0.
-        alpha: Share of the mean square that is kept; from 0 to 1.
+        alpha: Share of the mean square that is kept; from 0 to below 1.
         eps: Added after the square root; above 0.
-        momentum: Share of the last direction that is kept; from 0 to 1.
+        momentum: Share of the last direction that is kept; from 0 to below 1.
         centered: Whether to divide by the standard deviation instead.
         weight_decay: Pull towards zero, added to the gradient; at least 0.
         clip_norm: Limit for the joint norm of all gradients.
@@ -44,9 +44,9 @@ class RMSprop(Optimizer):
         clip_value: float | None = None,
     ) -> None:
         super().__init__(initial_lr, clip_norm, clip_value)
-        self.alpha = self.checked("alpha", alpha, 0.0, 1.0)
-        self.eps = self.checked("eps", eps, 0.0, open_end=True)
-        self.momentum = self.checked("momentum", momentum, 0.0, 1.0)
+        self.alpha = self.checked("alpha", alpha, high=1.0, open_high=True)
+        self.eps = self.checked("eps", eps, open_low=True)
+        self.momentum = self.checked("momentum", momentum, high=1.0, open_high=True)
         self.centered = centered
         self.weight_decay = self.checked("weight_decay", weight_decay)
         wanted = {"square": True, "mean": centered, "momentum": self.momentum > 0}
@@ -66,7 +66,8 @@ class RMSprop(Optimizer):
                 gradient = gradient + self.weight_decay * variable
             spread = self._blend(slots["square"][index], ops.square(gradient))
             if self.centered:
-                spread = spread - ops.square(self._blend(slots["mean"][index], gradient))
+                variance = spread - ops.square(self._blend(slots["mean"][index], gradient))
+                spread = ops.maximum(variance, 0.0)  # of equal gradients it is 0, and rounds to either side: a root would give NaN
             direction = gradient / (ops.sqrt(spread) + self.eps)
             if self.momentum:
                 kept = slots["momentum"][index]

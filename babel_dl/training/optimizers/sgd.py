@@ -42,8 +42,8 @@ class SGD(Optimizer):
         clip_value: float | None = None,
     ) -> None:
         super().__init__(initial_lr, clip_norm, clip_value)
-        self.momentum = self.checked("momentum", momentum, 0.0, 1.0)
-        self.dampening = self.checked("dampening", dampening, 0.0, 1.0)
+        self.momentum = self.checked("momentum", momentum, high=1.0, open_high=True)
+        self.dampening = self.checked("dampening", dampening, high=1.0)
         self.nesterov = (self.momentum > 0 and self.dampening == 0) if nesterov is None else nesterov
         if self.nesterov and (self.momentum == 0 or self.dampening != 0):
             raise ArgumentError(f"SGD with nesterov needs momentum above 0 and no dampening, and got {momentum} and {dampening}.")

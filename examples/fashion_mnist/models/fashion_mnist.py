@@ -5,7 +5,13 @@ from datasets.problem import NetworkOutput
 
 from babel_dl.core import ITensor, Module
 from babel_dl.model.layers import (
-    Activation, BatchNormalization, Conv2D, Flatten, FullyConnected, GlobalAveragePooling2D, MaxPooling2D,
+    Activation,
+    BatchNormalization,
+    Conv2D,
+    Flatten,
+    FullyConnected,
+    GlobalAveragePooling2D,
+    MaxPooling2D,
 )
 
 

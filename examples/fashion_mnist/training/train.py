@@ -13,7 +13,11 @@ from babel_dl import SPLIT_DEV, SPLIT_TRAIN
 from babel_dl.core import logging
 from babel_dl.training import SupervisedTrainer
 from babel_dl.training.callbacks import (
-    CheckpointCallback, HistoryCallback, LearningRateUpdateCallback, LogCallback, ProgressBar,
+    CheckpointCallback,
+    HistoryCallback,
+    LearningRateUpdateCallback,
+    LogCallback,
+    ProgressBar,
 )
 from babel_dl.training.optimizers import SGD
 
