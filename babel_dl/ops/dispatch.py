@@ -182,7 +182,8 @@ def accepts_natives(function: Callable[P, Any]) -> Callable[P, Any]:
         if owner is None:
             return function(*args, **kwargs)
         wrapped: Any = wrap_natives((args, kwargs), owner)
-        return unwrap(function(*wrapped[0], **wrapped[1]))
+        plain: Any = function
+        return unwrap(plain(*wrapped[0], **wrapped[1]))
 
     return run
 

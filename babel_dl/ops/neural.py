@@ -10,7 +10,7 @@ import math
 from babel_dl.backend.dtypes import BOOL, DEFAULT_FLOAT, is_floating, is_integer
 from babel_dl.errors import DTypeError
 from babel_dl.ops.dispatch import accepts_natives, as_tensor, check_same_backend, normalize_axis, wrap
-from babel_dl.ops.elementwise import erf, expm1, maximum, minimum, where
+from babel_dl.ops.elementwise import erf, expm1, where
 from babel_dl.ops.tensor import Tensor, TensorLike
 
 
@@ -89,13 +89,13 @@ def leaky_relu(x: TensorLike, negative_slope: float = 0.01) -> Tensor:
 @accepts_natives
 def elu(x: TensorLike, alpha: float = 1.0) -> Tensor:
     """x above 0, alpha * (exp(x) - 1) below. Source: Clevert et al. 2015, eq. 15."""
-    return where(x > 0, x, alpha * expm1(minimum(x, 0.0)))
+    return where(x > 0, x, alpha * expm1(where(x > 0, 0.0, x)))  # a minimum would halve the gradient at 0
 
 
 @accepts_natives
 def hard_sigmoid(x: TensorLike) -> Tensor:
-    """x / 6 + 1/2, between 0 and 1."""
-    return minimum(maximum(x / 6 + 0.5, 0.0), 1.0)
+    """x / 6 + 1/2, between 0 and 1; its gradient at both ends is 0."""
+    return where(x <= -3, 0.0, where(x >= 3, 1.0, x / 6 + 0.5))
 
 
 @accepts_natives

@@ -89,13 +89,14 @@ def run_fit(trainer: Trainer, train_data: Any, dev_data: Any | None) -> dict[str
                 tell("on_epoch_end", trainer, metrics)
                 interrupt.serve()
             tell("on_fit_end", trainer)
-            return metrics
         except KeyboardInterrupt:
             tell("on_fit_interrupted", trainer)
             raise
         except BaseException as error:
             tell("on_fit_failed", trainer, error)
             raise
+    interrupt.serve()
+    return metrics
 
 
 def train_epoch(trainer: Trainer, data: Any, interrupt: Interrupt) -> dict[str, float]:

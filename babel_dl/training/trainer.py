@@ -108,7 +108,7 @@ class Trainer(ABC):
         Raises:
             GradientError: Nothing of `over` can learn, or the loss does not depend on one of its variables; it is named.
         """
-        holders = [over] if isinstance(over, (Module, Variable)) else list(over)
+        holders: list[Module | Variable] = [over] if isinstance(over, (Module, Variable)) else list(over)
         if is_dry_run():
             value = fn()
             using.prepare(_named(holders))

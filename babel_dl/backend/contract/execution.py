@@ -15,7 +15,10 @@ Tree = Any
 
 
 class State(ABC):
-    """Variables: values that outlive a step. Shapes and values are canonical (channels last) whatever lies in memory."""
+    """Variables: values that outlive a step. Shapes and values are canonical (channels last) whatever lies in memory.
+
+    A value that was read stays what it was when the variable is assigned to later, inside a function and outside.
+    """
 
     @abstractmethod
     def variable(self, value: np.ndarray, dtype: str, trainable: bool, name: str) -> Storage:
@@ -72,7 +75,9 @@ class Transforms(ABC):
 
         Variables that `fn` reads and writes are found by the backend and stay variables: none is baked in as a constant. Variables
         created while it is traced are created once. Arguments are trees of natives or numpy arrays; other leaves are constants
-        that lead to a new trace when they change.
+        that lead to a new trace when they change: the order of a dict and the type of a number (`1`, `True`, `1.0`) count.
+
+        An error in `fn` comes through as it is, and what `fn` assigned before it is undone. Arrays may be refilled after the call.
 
         Args:
             fn: Takes and returns trees.
@@ -86,7 +91,8 @@ class Transforms(ABC):
 
     @abstractmethod
     def trace_shapes(self, fn: Callable[..., Tree], *arguments: np.ndarray) -> None:
-        """Runs `fn` on natives like the arguments so that its variables come to be, at the least cost; results are thrown away.
+        """Runs `fn` on natives like the arguments so that its variables come to be, at the least cost; results and assignments are
+        thrown away.
 
         Whether the values are computed is the backend's choice, so `fn` must not look at them.
         """
