@@ -3,6 +3,7 @@
     pytest                                 every backend: torch, tensorflow and jax
     pytest --backend jax                   one of them; may be repeated, and takes aliases and names of other plug-ins
     pytest --backend jax tests/conformance the contract on one backend
+    pytest --part rest                     only the tests that belong to no single backend; --part backends: only the others
 
 A test that asks for the fixture `backend_name` runs once for each requested backend; one that asks for `backend` too, with that backend in
 force; `backend_names` is the tuple of all that are requested. Tests with none of these run always. With `--backend`, tests of the other
@@ -28,6 +29,7 @@ hypothesis.settings.load_profile("babel_dl")
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Adds `--backend`."""
     parser.addoption("--backend", action="append", default=[], metavar="NAME", help="run the tests of this backend only; may be repeated")
+    parser.addoption("--part", choices=("all", "backends", "rest"), default="all", help="only tests of single backends, or only the rest")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -53,11 +55,15 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselects the tests of backends that were not requested."""
-    if not _given(config):
-        return
-    wanted = requested_backends(config)
-    dropped = [item for item in items if _backend_of(item) not in (None, *wanted)]
+    """Deselects the tests of backends that were not requested, and of the part that was not."""
+    wanted = requested_backends(config) if _given(config) else None
+    part = config.getoption("--part")
+    dropped = []
+    for item in items:
+        owner = _backend_of(item)
+        is_in_part = part == "all" or (part == "rest") == (owner is None)
+        if not is_in_part or (wanted is not None and owner is not None and owner not in wanted):
+            dropped.append(item)
     if dropped:
         config.hook.pytest_deselected(items=dropped)
         items[:] = [item for item in items if item not in set(dropped)]
