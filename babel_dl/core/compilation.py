@@ -7,18 +7,20 @@ from collections.abc import Callable
 from typing import Any
 
 from babel_dl.backend import current_backend
+from babel_dl.core.logged import collect_logged, log_value
 from babel_dl.errors import ArgumentError, did_you_mean
-from babel_dl.ops.dispatch import narrow, unwrap, wrap_natives
+from babel_dl.ops.dispatch import narrow, unwrap, wrap, wrap_natives
+from babel_dl.ops.tree import pack, unpack
 
 
 def compile(fn: Callable[..., Any], mode: str = "auto") -> Callable[..., Any]:
     """The same function, compiled by the backend in force: traced once for each structure, shape and type of its arguments.
 
-    Variables that it reads and writes are found, and stay variables. Python code in it runs while it is traced, and not again: what
-    it prints or appends happens once.
+    Variables that it reads and writes are found, and stay variables; values that it logs are carried out at every call. Python code in
+    it runs while it is traced, and not again: what it prints or appends happens once.
 
     Args:
-        fn: Takes and returns tensors, in any nest of tuples, lists and dicts.
+        fn: Takes and returns tensors, in any nest of tuples, lists, dicts and dataclasses.
         mode: "auto" for what is fastest as a rule, "off" for none, or a mode of this backend (`backend.compile_modes`).
 
     Raises:
@@ -34,13 +36,18 @@ def compile(fn: Callable[..., Any], mode: str = "auto") -> Callable[..., Any]:
     check_mode(backend, mode)
 
     def on_natives(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        return unwrap(fn(*wrap_natives(args, backend), **wrap_natives(kwargs, backend)))
+        with collect_logged() as logged:
+            result = fn(*wrap_natives(unpack(args), backend), **wrap_natives(unpack(kwargs), backend))
+        return unwrap(pack(result)), unwrap(logged)
 
     compiled = backend.compile(on_natives, mode)
 
     @functools.wraps(fn)
     def run(*args: Any, **kwargs: Any) -> Any:
-        return wrap_natives(compiled(narrow(args), narrow(kwargs)), backend)
+        result, logged = compiled(narrow(pack(args)), narrow(pack(kwargs)))
+        for name, value in logged.items():
+            log_value(name, wrap(value, backend))
+        return wrap_natives(unpack(result), backend)
 
     return run
 

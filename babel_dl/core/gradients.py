@@ -11,6 +11,7 @@ from babel_dl.core.variable import Variable
 from babel_dl.errors import GradientError, ShapeError
 from babel_dl.ops.dispatch import unwrap, wrap, wrap_natives
 from babel_dl.ops.tensor import Tensor, TensorLike
+from babel_dl.ops.tree import pack, unpack
 
 Scope = Module | Variable | Iterable["Module | Variable"]
 
@@ -67,7 +68,7 @@ def value_and_grad(fn: Callable[[], Any], variables: Scope, has_aux: bool = Fals
         if not isinstance(value, TensorLike) or value.shape != ():
             shape = value.shape if isinstance(value, TensorLike) else type(value).__name__
             raise ShapeError(f"value_and_grad needs a function that returns a scalar, and it returned {shape}. Take its mean() or sum().")
-        return value.native, (unwrap(aux), unwrap(logged))
+        return value.native, (unwrap(pack(aux)), unwrap(logged))
 
     native, (aux, logged), gradients = backend.value_and_grad(run, [variable.storage for variable in chosen])
     unused = [variable.path for variable, gradient in zip(chosen, gradients, strict=True) if gradient is None]
@@ -79,4 +80,4 @@ def value_and_grad(fn: Callable[[], Any], variables: Scope, has_aux: bool = Fals
     for name, value in logged.items():
         log_value(name, wrap(value, backend))
     value = wrap(native, backend)
-    return ((value, wrap_natives(aux, backend)) if has_aux else value), [wrap(gradient, backend) for gradient in gradients]
+    return ((value, wrap_natives(unpack(aux), backend)) if has_aux else value), [wrap(gradient, backend) for gradient in gradients]

@@ -18,6 +18,7 @@ from babel_dl.backend import Backend, backend_of, current_backend
 from babel_dl.core import logging, weights
 from babel_dl.core.building import all_or_nothing, example_arrays
 from babel_dl.core.initializers import Initializer, find_initializer
+from babel_dl.core.logged import collect_logged
 from babel_dl.core.prediction import Predictor
 from babel_dl.core.random import current_seed, host_generator
 from babel_dl.core.structure import name_modules, walk
@@ -187,7 +188,7 @@ class Module:
             wrapped = tree.map_leaves(lambda leaf: wrap(next(handles), backend), (args, kwargs))
             self(*wrapped[0], **wrapped[1])
 
-        with dry_run():
+        with dry_run(), collect_logged():
             backend.trace_shapes(run, *tree.leaves(narrow((args, kwargs))))
         return self
 

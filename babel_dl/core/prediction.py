@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from babel_dl.core.logged import collect_logged
 from babel_dl.errors import ArgumentError
 from babel_dl.ops import tree
 from babel_dl.ops.dispatch import narrow, unwrap, wrap_natives
@@ -42,7 +43,8 @@ class Predictor:
         self.backend = module.backend
 
         def run(inputs: dict[str, Any]) -> Any:
-            return unwrap(module(**wrap_natives(inputs, self.backend)))
+            with collect_logged():  # a traced value must not reach a collector outside
+                return tree.pack(unwrap(module(**wrap_natives(tree.unpack(inputs), self.backend))))
 
         self.compiled = self.backend.compile(run)
 
@@ -62,7 +64,7 @@ class Predictor:
         if not self.module.is_built:
             self.module.build_from(**inputs)
         with evaluation_mode(self.module), self.backend.without_gradients():
-            answer = self.compiled(narrow(inputs))
+            answer = tree.unpack(self.compiled(narrow(tree.pack(inputs))))
         return tree.map_leaves(lambda leaf: self.backend.to_numpy(leaf) if self.backend.is_native(leaf) else leaf, answer)
 
     def predict_sample(self, sample: dict[str, Any]) -> Any:

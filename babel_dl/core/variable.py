@@ -94,6 +94,11 @@ class Variable(TensorLike):
 
     @trainable.setter
     def trainable(self, trainable: bool) -> None:
+        """Freezes or thaws it.
+
+        Raises:
+            ArgumentError: It is no parameter.
+        """
         if trainable and not self.is_parameter:
             raise ArgumentError(f"Variable {self.path!r} is state that layers keep, not a parameter; it cannot be trained.")
         if trainable != self._trainable:

@@ -6,8 +6,9 @@ Activations that are short formulas are written here, once, for every backend.
 from __future__ import annotations
 
 import math
+from typing import Any
 
-from babel_dl.backend.dtypes import BOOL, DEFAULT_FLOAT, is_floating, is_integer
+from babel_dl.backend.dtypes import BOOL, DEFAULT_FLOAT, is_floating, is_integer, promote
 from babel_dl.errors import DTypeError
 from babel_dl.ops.dispatch import accepts_natives, as_tensor, check_same_backend, normalize_axis, wrap
 from babel_dl.ops.elementwise import erf, expm1, where
@@ -98,9 +99,18 @@ def hard_sigmoid(x: TensorLike) -> Tensor:
     return where(x <= -3, 0.0, where(x >= 3, 1.0, x / 6 + 0.5))
 
 
+def _of_one_type(x: TensorLike, kernel: TensorLike, bias: TensorLike | None) -> tuple[Any, Any, Any]:
+    check_same_backend(x, kernel, bias)
+    dtype, kernel_dtype = x.dtype, kernel.dtype
+    if dtype == kernel_dtype:
+        return x.native, kernel.native, None if bias is None else bias.native
+    common = promote(dtype, kernel_dtype)  # such as of uint8 images with float32 kernels
+    return x.astype(common).native, kernel.astype(common).native, None if bias is None else bias.astype(common).native
+
+
 @accepts_natives
 def linear(x: TensorLike, kernel: TensorLike, bias: TensorLike | None = None) -> Tensor:
-    """x @ kernel + bias over the last axis.
+    """x @ kernel + bias over the last axis; types promote.
 
     Shapes:
         x: (*batch, in). kernel: (in, out). bias: (out,). returns: (*batch, out).
@@ -108,8 +118,7 @@ def linear(x: TensorLike, kernel: TensorLike, bias: TensorLike | None = None) ->
     Raises:
         BackendError: Tensors of two backends meet.
     """
-    check_same_backend(x, kernel, bias)
-    return wrap(x.backend.linear(x.native, kernel.native, None if bias is None else bias.native), x.backend)
+    return wrap(x.backend.linear(*_of_one_type(x, kernel, bias)), x.backend)
 
 
 @accepts_natives
@@ -122,7 +131,7 @@ def convolution(
     dilation: tuple[int, ...],
     groups: int = 1,
 ) -> Tensor:
-    """Cross-correlation with zeros around.
+    """Cross-correlation with zeros around; types promote.
 
     Shapes:
         x: (batch, *spatial, in). kernel: (*window, in / groups, out). returns: (batch, *spatial, out).
@@ -130,9 +139,7 @@ def convolution(
     Raises:
         BackendError: Tensors of two backends meet.
     """
-    check_same_backend(x, kernel, bias)
-    native_bias = None if bias is None else bias.native
-    return wrap(x.backend.convolution(x.native, kernel.native, native_bias, stride, padding, dilation, groups), x.backend)
+    return wrap(x.backend.convolution(*_of_one_type(x, kernel, bias), stride, padding, dilation, groups), x.backend)
 
 
 @accepts_natives

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 
 def map_leaves(function: Callable[[Any], Any], tree: Any) -> Any:
@@ -52,3 +52,37 @@ def named_leaves(tree: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
             yield from named_leaves(getattr(tree, field.name), f"{prefix}.{field.name}" if prefix else field.name)
     else:
         yield prefix, tree
+
+
+class Packed(NamedTuple):
+    """A dataclass taken apart, for those who know tuples, lists and dicts alone."""
+
+    kind: type
+    values: dict[str, Any]
+
+
+def pack(tree: Any) -> Any:
+    """The same nest with `Packed` in the place of every dataclass."""
+
+    def apart(value: Any) -> Packed:
+        return Packed(type(value), {f.name: pack(getattr(value, f.name)) for f in dataclasses.fields(value) if f.init})
+
+    return _replace(tree, lambda value: dataclasses.is_dataclass(value) and not isinstance(value, type), apart)
+
+
+def unpack(tree: Any) -> Any:
+    """The same nest with the dataclasses put together again."""
+    return _replace(tree, lambda value: isinstance(value, Packed), lambda packed: packed.kind(**unpack(packed.values)))
+
+
+def _replace(tree: Any, is_wanted: Callable[[Any], bool], change: Callable[[Any], Any]) -> Any:
+    if is_wanted(tree):
+        return change(tree)
+    if isinstance(tree, tuple):
+        replaced = [_replace(value, is_wanted, change) for value in tree]
+        return type(tree)(*replaced) if hasattr(tree, "_fields") else tuple(replaced)
+    if isinstance(tree, list):
+        return [_replace(value, is_wanted, change) for value in tree]
+    if isinstance(tree, dict):
+        return {key: _replace(value, is_wanted, change) for key, value in tree.items()}
+    return tree

@@ -85,8 +85,8 @@ class Conv1D(_Convolution):
     Takes the arguments of `Conv2D`, with one number where that has two.
 
     Shapes:
-        x: (batch, length, channels), floating.              returns: (batch, new_length, filters), dtype of x.
-        weight: (window, channels / groups, filters).        bias: (filters,).
+        x: (batch, length, channels).      returns: (batch, new_length, filters), the type that x and weight promote to.
+        weight: (window, channels / groups, filters).      bias: (filters,).
 
     Raises:
         ArgumentError: A size is below 1, groups do not divide, or a padding or name is unknown.
@@ -121,8 +121,8 @@ class Conv2D(_Convolution):
         initializer: How the kernel starts; a name or a function of (shape, generator).
 
     Shapes:
-        x: (batch, height, width, channels), floating.               returns: (batch, new_height, new_width, filters), dtype of x.
-        weight: (window_h, window_w, channels / groups, filters).    bias: (filters,).
+        x: (batch, height, width, channels).      returns: (batch, new_height, new_width, filters), the type that x and weight promote to.
+        weight: (window_h, window_w, channels / groups, filters).      bias: (filters,).
 
     Raises:
         ArgumentError: A size is below 1, groups do not divide, or a padding or name is unknown.

@@ -24,7 +24,7 @@ class FullyConnected(Layer):
         initializer: How the matrix starts; a name or a function of (shape, generator).
 
     Shapes:
-        x: (*batch, in_features), floating.      returns: (*batch, out_features), dtype of x.
+        x: (*batch, in_features).                returns: (*batch, out_features), the type that x and weight promote to.
         weight: (in_features, out_features).     bias: (out_features,).
 
     Raises:
