@@ -52,7 +52,8 @@ def explain_evaluation(trainer: Trainer, data: Any, name: str, position: int, va
 
 
 def _cause(trainer: Trainer, batch: Any) -> str:
-    for place, array in tree.named_leaves(batch):
+    parts = dict(zip(("input", "output"), batch, strict=True)) if type(batch) is tuple and len(batch) == 2 else batch
+    for place, array in tree.named_leaves(parts):
         if isinstance(array, np.ndarray) and array.dtype.kind == "f" and not np.isfinite(array).all():
             sample = int(np.argwhere(~np.isfinite(array))[0][0])
             return f"The batch itself is at fault: {place or 'the data'} is not finite in sample {sample} of the batch."

@@ -11,6 +11,7 @@
         read the numbers, refuse NaN, on_train_end(means over the epoch)
         if there is dev data:
             on_dev_start;  for each batch: evaluate_step(batch), on_dev_step_end;  refuse NaN, on_dev_end(means)
+        if it was stopped before its last batch: leave the loop; the epoch is not over, and another fit goes on from here
         epoch += 1
         on_epoch_end(means)
     on_fit_end    or, after Ctrl-C, on_fit_interrupted    or, after an error, on_fit_failed
@@ -84,6 +85,8 @@ def run_fit(trainer: Trainer, train_data: Any, dev_data: Any | None) -> dict[str
                 metrics = train_epoch(trainer, train_data, interrupt)
                 if dev_data is not None:
                     metrics = evaluate(trainer, dev_data, interrupt.serve)
+                if progress.position < len(train_data):
+                    break  # stopped in its middle: the epoch is not over, and another fit goes on from here
                 progress.epoch, progress.position = progress.epoch + 1, 0
                 trainer.metrics.reset()
                 tell("on_epoch_end", trainer, metrics)

@@ -39,7 +39,7 @@ def run_step(step: Callable[[Any], Any], batch: Any) -> dict[str, Any]:
     """One step on tensors: native scalars by name.
 
     Raises:
-        ArgumentError: The step returned something else than a scalar, a dict of scalars, or None.
+        ArgumentError: The step returned something else than a scalar tensor, a dict of such by name, or None.
     """
     with collect_logged() as logged:
         result = step(batch)
@@ -49,7 +49,10 @@ def run_step(step: Callable[[Any], Any], batch: Any) -> dict[str, Any]:
         raise ArgumentError(f"A step returns a scalar tensor, a dict of scalars or None, and it returned {type(result).__name__}.")
     values = {**logged, **(result or {})}
     for name, value in values.items():
-        if not isinstance(value, TensorLike) or value.shape not in ((), (1,)):
-            shape = f"shape {value.shape}" if isinstance(value, TensorLike) else type(value).__name__
-            raise ArgumentError(f"A step reports scalars, and {name!r} is {shape}. Take its mean() first.")
+        if not isinstance(name, str):
+            raise ArgumentError(f"A step reports scalars by name, and {name!r} is no text. Use {str(name)!r}.")
+        if not isinstance(value, TensorLike):
+            raise ArgumentError(f"A step reports scalar tensors, and {name!r} is {value!r}. Return what the loss computed.")
+        if value.shape not in ((), (1,)):
+            raise ArgumentError(f"A step reports scalars, and {name!r} has shape {value.shape}. Take its mean() first.")
     return {name: value.native for name, value in values.items()}

@@ -53,7 +53,7 @@ class SupervisedTrainer(Trainer):
         for name, part, kind in (("model", model, Module), ("loss", loss, Module), ("optimizer", optimizer, Optimizer)):
             if not isinstance(part, kind):
                 hint = f" Make one: {part.__name__}(...)." if isinstance(part, type) else ""
-                raise ArgumentError(f"SupervisedTrainer needs a {kind.__name__} as {name}, and got {part!r}.{hint}")
+                raise ArgumentError(f"SupervisedTrainer needs {name} of class {kind.__name__}, and got {part!r}.{hint}")
         self.model = model
         self.loss = loss
         self.optimizer = optimizer

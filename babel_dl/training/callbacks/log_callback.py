@@ -38,7 +38,9 @@ class LogCallback(Callback):
         self._list("Trainable", {path: v for path, v in variables.items() if v.trainable})
         self._list("Untrainable", {path: v for path, v in variables.items() if not v.trainable})
         if trainer.step:
-            logging.info(f"Going on at step {trainer.step}: epoch {trainer.epoch + 1}, batch {trainer.progress.position + 1}.")
+            position, num_batches = trainer.progress.position, trainer.progress.steps_per_epoch
+            place = f"batch {position + 1}" if position < num_batches else "behind its last batch"
+            logging.info(f"Going on at step {trainer.step}: epoch {trainer.epoch + 1}, {place}.")
 
     @staticmethod
     def _list(kind: str, variables: dict[str, Variable]) -> None:

@@ -154,6 +154,7 @@ class Optimizer(ABC):
 
     @learning_rate.setter
     def learning_rate(self, value: float) -> None:
+        """Changes it at once, also for compiled steps."""
         self.set("learning_rate", value)
 
     @property

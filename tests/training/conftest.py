@@ -1,0 +1,24 @@
+"""What several tests of training need."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from babel_dl.core import logging
+
+
+@pytest.fixture
+def lines() -> Iterator[list[str]]:
+    """The lines that are logged while the test runs."""
+    found: list[str] = []
+    before = logging.set_console(found.append)
+    yield found
+    logging.set_console(before)
+
+
+@pytest.fixture
+def run_folder(tmp_path) -> Iterator[str]:
+    """The folder of a run, with its log file."""
+    logging.set_logger(tmp_path / "run" / "log.txt")
+    yield logging.get_log_path()
+    logging.set_logger(None)
