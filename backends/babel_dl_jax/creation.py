@@ -27,10 +27,20 @@ class JaxCreation(Creation):
     """Makes immutable arrays. None is weakly typed: a Python number beside them takes their dtype."""
 
     def asarray(self, value: np.ndarray | np.generic | bool | int | float, dtype: str, device: str | None = None) -> Native:
+        """A copy of the values, sent by `jax.device_put`.
+
+        Raises:
+            DTypeError: There is no such type, or it has 64 bits while JAX is switched to 32.
+        """
         # np.array copies: JAX adopts the memory of a host array where it can, and reads it late.
         return place(np.array(value, native_dtype(dtype)), device or place_in_force(self))
 
     def to_numpy(self, x: Native) -> np.ndarray:
+        """A C-contiguous copy on the host; a tracer has no values.
+
+        Raises:
+            BackendError: `x` is a tracer.
+        """
         if isinstance(x, Tracer):
             raise BackendError(
                 f"A tensor of shape {x.shape} has no value while a function is traced: JAX is compiling, or differentiating.\n"
@@ -39,6 +49,11 @@ class JaxCreation(Creation):
         return np.array(x, order="C")
 
     def from_dlpack(self, x: Any) -> Native:
+        """`jnp.from_dlpack`; an array of JAX is itself.
+
+        Raises:
+            DTypeError: `x` has 64 bits while JAX is switched to 32.
+        """
         if isinstance(x, jax.Array):
             return x
         if str(x.dtype).endswith(("int64", "float64")):
@@ -46,25 +61,32 @@ class JaxCreation(Creation):
         return jnp.from_dlpack(x)
 
     def full(self, shape: tuple[int, ...], value: bool | int | float, dtype: str) -> Native:
+        """`lax.full` on the device in force."""
         return place(lax.full(shape, np.asarray(value, native_dtype(dtype))), place_in_force(self))
 
     def arange(self, start: int, stop: int, step: int, dtype: str) -> Native:
+        """`jnp.arange` on the device in force."""
         return place(jnp.arange(start, stop, step, native_dtype(dtype)), place_in_force(self))
 
     def is_native(self, x: Any) -> bool:
+        """Whether `x` is a `jax.Array`; tracers are."""
         return isinstance(x, jax.Array)
 
     def dtype(self, x: Native) -> str:
+        """The word for `x.dtype`."""
         return dtype_word(x.dtype)
 
     def shape(self, x: Native) -> tuple[int, ...]:
+        """`x.shape`, which is a plain tuple."""
         return x.shape
 
     def astype(self, x: Native, dtype: str) -> Native:
+        """`lax.convert_element_type`; `x` itself when it has the type and is not weakly typed."""
         native = native_dtype(dtype)
         return x if x.dtype == native and not x.weak_type else lax.convert_element_type(x, native)
 
     def copy(self, x: Native) -> Native:
+        """`jnp.array`, which copies when told to."""
         return jnp.array(x, copy=True)
 
 
@@ -72,18 +94,26 @@ class JaxDevices(Devices):
     """JAX's local devices; `cpu` is listed last where there is an accelerator, and has no number unless there are several."""
 
     def devices(self) -> tuple[str, ...]:
+        """JAX's own first device is the first. Listed once in a process."""
         return _names()
 
     def device(self, x: Native) -> str:
+        """The device that holds the array; for a tracer the one in force."""
         if isinstance(x, Tracer):
             return place_in_force(self)
         return _name_of()[next(iter(x.devices()))]
 
     def to_device(self, x: Native, device: str) -> Native:
+        """`jax.device_put`; `x` itself when it is there.
+
+        Raises:
+            DeviceError: JAX has no such device.
+        """
         wanted = _find(device)
         return x if not isinstance(x, Tracer) and x.devices() == {wanted} else jax.device_put(x, wanted)
 
     def versions(self) -> dict[str, str]:
+        """JAX, and jaxlib, which holds its compiled part."""
         return {package: version(package) for package in ("jax", "jaxlib")}
 
 

@@ -35,30 +35,37 @@ class TensorFlowElementwise(Elementwise):
     """Arithmetic, comparisons and elementary functions."""
 
     def add(self, x: Operand, y: Operand) -> Native:
+        """`AddV2`; on bool the logical or."""
         x, y = _pair(x, y)
         return raw.LogicalOr(x=x, y=y) if x.dtype is tf.bool else raw.AddV2(x=x, y=y)
 
     def subtract(self, x: Operand, y: Operand) -> Native:
+        """`Sub`."""
         x, y = _pair(x, y)
         return raw.Sub(x=x, y=y)
 
     def multiply(self, x: Operand, y: Operand) -> Native:
+        """`Mul`; on bool the logical and."""
         x, y = _pair(x, y)
         return raw.LogicalAnd(x=x, y=y) if x.dtype is tf.bool else raw.Mul(x=x, y=y)
 
     def divide(self, x: Operand, y: Operand) -> Native:
+        """`RealDiv`."""
         x, y = _pair(x, y)
         return raw.RealDiv(x=x, y=y)
 
     def floor_divide(self, x: Operand, y: Operand) -> Native:
+        """`FloorDiv`."""
         x, y = _pair(x, y)
         return raw.FloorDiv(x=x, y=y)
 
     def remainder(self, x: Operand, y: Operand) -> Native:
+        """`FloorMod`."""
         x, y = _pair(x, y)
         return raw.FloorMod(x=x, y=y)
 
     def power(self, x: Operand, y: Operand) -> Native:
+        """`Pow`; that of unsigned integers in int64."""
         x, y = _pair(x, y)
         dtype = x.dtype
         if dtype not in UNSIGNED:
@@ -67,112 +74,145 @@ class TensorFlowElementwise(Elementwise):
         return raw.Cast(x=raw.Pow(x=raw.Cast(x=x, DstT=tf.int64), y=raw.Cast(x=y, DstT=tf.int64)), DstT=dtype)
 
     def maximum(self, x: Operand, y: Operand) -> Native:
+        """`Maximum`; on bool the logical or."""
         x, y = _pair(x, y)
         return raw.LogicalOr(x=x, y=y) if x.dtype is tf.bool else raw.Maximum(x=x, y=y)
 
     def minimum(self, x: Operand, y: Operand) -> Native:
+        """`Minimum`; on bool the logical and."""
         x, y = _pair(x, y)
         return raw.LogicalAnd(x=x, y=y) if x.dtype is tf.bool else raw.Minimum(x=x, y=y)
 
     def equal(self, x: Operand, y: Operand) -> Native:
+        """`Equal`, also with a number on one side."""
         x, y = _pair(x, y)
         return raw.Equal(x=x, y=y)
 
     def not_equal(self, x: Operand, y: Operand) -> Native:
+        """`NotEqual`, also with a number on one side."""
         x, y = _pair(x, y)
         return raw.NotEqual(x=x, y=y)
 
     def less(self, x: Operand, y: Operand) -> Native:
+        """`Less`; bool is compared as uint8."""
         x, y = _ordered(x, y)
         return raw.Less(x=x, y=y)
 
     def less_equal(self, x: Operand, y: Operand) -> Native:
+        """`LessEqual`; bool is compared as uint8."""
         x, y = _ordered(x, y)
         return raw.LessEqual(x=x, y=y)
 
     def greater(self, x: Operand, y: Operand) -> Native:
+        """`Greater`; bool is compared as uint8."""
         x, y = _ordered(x, y)
         return raw.Greater(x=x, y=y)
 
     def greater_equal(self, x: Operand, y: Operand) -> Native:
+        """`GreaterEqual`; bool is compared as uint8."""
         x, y = _ordered(x, y)
         return raw.GreaterEqual(x=x, y=y)
 
     def bitwise_and(self, x: Operand, y: Operand) -> Native:
+        """`BitwiseAnd`; on bool `LogicalAnd`."""
         x, y = _pair(x, y)
         return raw.LogicalAnd(x=x, y=y) if x.dtype is tf.bool else raw.BitwiseAnd(x=x, y=y)
 
     def bitwise_or(self, x: Operand, y: Operand) -> Native:
+        """`BitwiseOr`; on bool `LogicalOr`."""
         x, y = _pair(x, y)
         return raw.LogicalOr(x=x, y=y) if x.dtype is tf.bool else raw.BitwiseOr(x=x, y=y)
 
     def bitwise_xor(self, x: Operand, y: Operand) -> Native:
+        """`BitwiseXor`; on bool `NotEqual`."""
         x, y = _pair(x, y)
         return raw.NotEqual(x=x, y=y) if x.dtype is tf.bool else raw.BitwiseXor(x=x, y=y)
 
     def bitwise_left_shift(self, x: Native, y: int) -> Native:
+        """`LeftShift` by a tensor of the type of `x`."""
         return raw.LeftShift(x=x, y=scalar(y, x.dtype))
 
     def bitwise_right_shift(self, x: Native, y: int) -> Native:
+        """`RightShift` by a tensor of the type of `x`."""
         return raw.RightShift(x=x, y=scalar(y, x.dtype))
 
     def logical_not(self, x: Native) -> Native:
+        """`LogicalNot`."""
         return raw.LogicalNot(x=x)
 
     def negative(self, x: Native) -> Native:
+        """`Neg`; an unsigned integer is taken from 0, and wraps around."""
         return raw.Sub(x=scalar(0, x.dtype), y=x) if x.dtype in UNSIGNED else raw.Neg(x=x)
 
     def abs(self, x: Native) -> Native:
+        """`Abs`; an unsigned integer is its own."""
         return x if x.dtype in UNSIGNED else raw.Abs(x=x)
 
     def sign(self, x: Native) -> Native:
+        """`Sign`; of an unsigned integer the smaller one of it and 1."""
         return raw.Minimum(x=x, y=scalar(1, x.dtype)) if x.dtype in UNSIGNED else raw.Sign(x=x)
 
     def square(self, x: Native) -> Native:
+        """`Square`."""
         return raw.Square(x=x)
 
     def sqrt(self, x: Native) -> Native:
+        """`Sqrt`."""
         return raw.Sqrt(x=x)
 
     def exp(self, x: Native) -> Native:
+        """`Exp`."""
         return raw.Exp(x=x)
 
     def expm1(self, x: Native) -> Native:
+        """`Expm1`."""
         return raw.Expm1(x=x)
 
     def log(self, x: Native) -> Native:
+        """`Log`."""
         return raw.Log(x=x)
 
     def log1p(self, x: Native) -> Native:
+        """`Log1p`."""
         return raw.Log1p(x=x)
 
     def sin(self, x: Native) -> Native:
+        """`Sin`."""
         return raw.Sin(x=x)
 
     def cos(self, x: Native) -> Native:
+        """`Cos`."""
         return raw.Cos(x=x)
 
     def tanh(self, x: Native) -> Native:
+        """`Tanh`."""
         return raw.Tanh(x=x)
 
     def erf(self, x: Native) -> Native:
+        """`Erf`."""
         return raw.Erf(x=x)
 
     def floor(self, x: Native) -> Native:
+        """`Floor`; integers are whole already."""
         return raw.Floor(x=x) if x.dtype.is_floating else x
 
     def ceil(self, x: Native) -> Native:
+        """`Ceil`; integers are whole already."""
         return raw.Ceil(x=x) if x.dtype.is_floating else x
 
     def round(self, x: Native) -> Native:
+        """`Round`, which takes halves to the even one; integers are whole already."""
         return raw.Round(x=x) if x.dtype.is_floating else x
 
     def isnan(self, x: Native) -> Native:
+        """`IsNan`; no integer is."""
         return raw.IsNan(x=x) if x.dtype.is_floating else tf.zeros_like(x, tf.bool)
 
     def isfinite(self, x: Native) -> Native:
+        """`IsFinite`; every integer is."""
         return raw.IsFinite(x=x) if x.dtype.is_floating else tf.ones_like(x, tf.bool)
 
     def where(self, condition: Native, x: Operand, y: Operand) -> Native:
+        """`SelectV2`, which broadcasts."""
         x, y = _pair(x, y)
         return raw.SelectV2(condition=condition, t=x, e=y)

@@ -26,40 +26,51 @@ class TensorFlowReduction(Reduction):
     """Sums, extremes, positions and products of matrices."""
 
     def sum(self, x: Native, axes: tuple[int, ...], keepdims: bool) -> Native:
+        """`Sum`; over many rows in two stages."""
         return _fold(raw.Sum, x, axes, keepdims)
 
     def mean(self, x: Native, axes: tuple[int, ...], keepdims: bool) -> Native:
+        """`Mean`; over many rows in two stages."""
         return _fold(raw.Mean, x, axes, keepdims)
 
     def prod(self, x: Native, axes: tuple[int, ...], keepdims: bool) -> Native:
+        """`Prod`."""
         return raw.Prod(input=x, axis=integers(axes), keep_dims=keepdims)
 
     def max(self, x: Native, axes: tuple[int, ...], keepdims: bool) -> Native:
+        """`Max`; on bool `Any`."""
         kernel = raw.Any if x.dtype is tf.bool else raw.Max
         return kernel(input=x, axis=integers(axes), keep_dims=keepdims)
 
     def min(self, x: Native, axes: tuple[int, ...], keepdims: bool) -> Native:
+        """`Min`; on bool `All`."""
         kernel = raw.All if x.dtype is tf.bool else raw.Min
         return kernel(input=x, axis=integers(axes), keep_dims=keepdims)
 
     def any(self, x: Native, axes: tuple[int, ...], keepdims: bool) -> Native:
+        """`Any`."""
         return raw.Any(input=x, axis=integers(axes), keep_dims=keepdims)
 
     def all(self, x: Native, axes: tuple[int, ...], keepdims: bool) -> Native:
+        """`All`."""
         return raw.All(input=x, axis=integers(axes), keep_dims=keepdims)
 
     def argmax(self, x: Native, axis: int, keepdims: bool) -> Native:
+        """`ArgMax`, told to answer in int32."""
         found = raw.ArgMax(input=x, dimension=integers(axis), output_type=tf.int32)
         return raw.ExpandDims(input=found, axis=integers(axis)) if keepdims else found
 
     def argmin(self, x: Native, axis: int, keepdims: bool) -> Native:
+        """`ArgMin`, told to answer in int32."""
         found = raw.ArgMin(input=x, dimension=integers(axis), output_type=tf.int32)
         return raw.ExpandDims(input=found, axis=integers(axis)) if keepdims else found
 
     def cumulative_sum(self, x: Native, axis: int) -> Native:
+        """`Cumsum`."""
         return raw.Cumsum(x=x, axis=integers(axis))
 
     def argsort(self, x: Native, axis: int, descending: bool) -> Native:
+        """`TopKV2` of all elements of the last axis, where another one is moved to; upwards by the opposite values."""
         if x.dtype is tf.bool:
             x = raw.Cast(x=x, DstT=tf.uint8)
         if not descending:  # inverted bits turn the order around, and have no number that does not fit
@@ -73,6 +84,7 @@ class TensorFlowReduction(Reduction):
         return found if axis == last else raw.Transpose(x=found, perm=swap)
 
     def matmul(self, x: Native, y: Native) -> Native:
+        """`MatMul`, or `BatchMatMulV2` where both have a batch; small and unsigned integers in a wider type."""
         return multiply_matrices(x, y)
 
 

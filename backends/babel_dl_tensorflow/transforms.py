@@ -22,14 +22,17 @@ class TensorFlowTransforms(Transforms):
     """Transforms by `tf.GradientTape` and `tf.function`."""
 
     def stop_gradient(self, x: Native) -> Native:
+        """`tf.stop_gradient`."""
         return tf.stop_gradient(x)
 
     def without_gradients(self) -> AbstractContextManager[None]:
+        """Every open tape pauses, a native one too."""
         return stop_recording()
 
     def value_and_grad(
         self, fn: Callable[[], tuple[Native, Tree]], storages: Sequence[Storage]
     ) -> tuple[Native, Tree, list[Native | None]]:
+        """A `tf.GradientTape` that watches these variables and no others."""
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             for storage in storages:
                 tape.watch(storage)
@@ -38,6 +41,11 @@ class TensorFlowTransforms(Transforms):
         return value, extras, [_dense(gradient, storage) for gradient, storage in zip(gradients, storages, strict=True)]
 
     def compile(self, fn: Callable[..., Tree], mode: str = "auto") -> Callable[..., Tree]:
+        """One `tf.function` for each signature, see `compilation.py`; "off" runs the function as it is.
+
+        Raises:
+            ArgumentError: There is no such mode.
+        """
         known = ("auto", "off", *self.compile_modes)
         if mode not in known:
             raise ArgumentError(f"compile: backend 'tensorflow' has no mode {mode!r}.{did_you_mean(mode, known)}")
@@ -45,9 +53,11 @@ class TensorFlowTransforms(Transforms):
 
     @property
     def compile_modes(self) -> tuple[str, ...]:
+        """`xla`: what was traced is compiled by XLA."""
         return (XLA,)
 
     def trace_shapes(self, fn: Callable[..., Tree], *arguments: np.ndarray) -> None:
+        """`tf.function`, traced and not called."""
         # A trace computes nothing and writes to no variable, and variables are made outside of it.
         specs = [tf.TensorSpec(array.shape, array.dtype) for array in map(np.asarray, arguments)]
 
@@ -57,9 +67,11 @@ class TensorFlowTransforms(Transforms):
         tf.function(traced, autograph=False).get_concrete_function(*specs)
 
     def is_traced(self, x: Native) -> bool:
+        """Whether `x` is symbolic; an eager tensor has its values."""
         return isinstance(x, tf.Tensor) and not isinstance(x, EagerTensor)
 
     def synchronize(self) -> None:
+        """Waits for the GPU; on the CPU everything is done when a call returns."""
         if len(device_names()) > 1:
             tf.test.experimental.sync_devices()
 
