@@ -95,6 +95,7 @@ class Dataset:
 
     @all_sample_tokens.setter
     def all_sample_tokens(self, tokens: Any) -> None:
+        """Any iterable of tokens; what is no sequence is read into a list at once."""
         is_sequence = hasattr(tokens, "__len__") and hasattr(tokens, "__getitem__") and not hasattr(tokens, "keys")
         self._tokens = tokens if is_sequence else list(tokens)
 
