@@ -10,7 +10,8 @@ Arrays of written cells are donated: XLA computes in their memory. Nothing here 
 import threading
 from collections import deque
 from collections.abc import Callable
-from operator import attrgetter
+from itertools import chain, tee
+from operator import attrgetter, itemgetter
 from sys import getrefcount
 
 import jax
@@ -27,6 +28,7 @@ _ATTEMPTS = 8
 """How many traces may each find new cells before the function counts as one that makes new variables at every call."""
 
 _value_of = attrgetter("value")
+_states_of = itemgetter(0)
 _store = Cell.value.__set__  # type: ignore[attr-defined]
 
 
@@ -96,32 +98,30 @@ class Program:
 
     def _run(self, leaves: list[Native]) -> Tree:
         written = self._written
-        states = list(map(_value_of, written))
+        before = states = list(map(_value_of, written))
         if max(map(getrefcount, states), default=0) > _OWN:
-            states = _unshared(states)
-        outcome: list = []
+            states = _unshared(before)
+        # One call from C to C runs the program and stores the new arrays. An interrupt (Ctrl-C) is raised between two bytecodes: before
+        # that call or after it, and never while the old arrays are consumed and the new ones are not in their cells.
+        calls, kept = tee(map(self._jitted, (states,), (list(map(_value_of, self._constant)),), (leaves,)))
         try:
-            # In one call from C to C: an interrupt (Ctrl-C) is raised after it, when the new arrays are at hand. Raised between two
-            # bytecodes it would lose them, and the old ones are consumed.
-            outcome.extend(map(self._jitted, (states,), (list(map(_value_of, self._constant)),), (leaves,)))
+            deque(map(_store, written, chain.from_iterable(map(_states_of, calls))), maxlen=0)
+            [(results, found)] = next(kept)[1].items()  # runs it now, if it writes to nothing
         except Exception as error:
             self._explain_loss(error)
             raise
-        finally:
-            if outcome:
-                self._commit(outcome[0][0])
-        [(results, found)] = outcome[0][1].items()
+        if written and isinstance(written[0].value, Tracer):
+            self._refuse(before)
         if found:
             latest.result = found[results.smallest]
         return rebuild(results.structure, iter(found))
 
-    def _commit(self, states: list[Native]) -> None:
-        if states and isinstance(states[0], Tracer):
-            raise BackendError(
-                f"A compiled function writes variable {self._written[0].name!r}, and was called inside of a JAX transformation that "
-                "babel_dl did not start: its value would be lost.\n  Use babel_dl's value_and_grad and compile around it."
-            )
-        deque(map(_store, self._written, states), maxlen=0)
+    def _refuse(self, before: list[Native]) -> None:
+        deque(map(_store, self._written, before), maxlen=0)
+        raise BackendError(
+            f"A compiled function writes variable {self._written[0].name!r}, and was called inside of a JAX transformation that "
+            "babel_dl did not start: its value would be lost.\n  Use babel_dl's value_and_grad and compile around it."
+        )
 
     def _trace(
         self, states: list[Native], constants: list[Native], leaves: list[Native]

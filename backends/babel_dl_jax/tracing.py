@@ -103,7 +103,8 @@ def read(cell: Cell) -> Native:
         frame.note_read(cell)
         return lax.stop_gradient(value) if frame.muted else value
     if isinstance(value, np.generic):
-        value = cell.value = jax.device_put(value)
+        with jax.ensure_compile_time_eval():  # else a transformation that babel_dl did not start would leave its tracer in the cell
+            value = cell.value = jax.device_put(value)
     return value
 
 
@@ -125,18 +126,21 @@ def write(cell: Cell, value: Native) -> None:
 
 
 def _fit_on_host(cell: Cell, value: Native) -> Native:
-    if isinstance(value, jax.Array):
-        if isinstance(value, Tracer):
-            raise BackendError(
-                f"Variable {cell.name!r} is written inside of a JAX transformation that babel_dl did not start: its value would be lost.\n"
-                "  Use babel_dl's value_and_grad and compile, or bring the module into evaluation mode so that it writes nothing."
-            )
-        return _fit(cell, value)
-    if cell.shape or np.shape(value):
-        return jax.device_put(_fit(cell, np.array(value)))
-    scalar = cell.dtype.type(value)
-    held = cell.value
-    return jax.device_put(scalar, held.sharding) if isinstance(held, jax.Array) and held.committed else scalar
+    if not (isinstance(value, jax.Array) or cell.shape or np.shape(value)):
+        scalar = cell.dtype.type(value)
+        held = cell.value
+        if not (isinstance(held, jax.Array) and held.committed):
+            return scalar
+        with jax.ensure_compile_time_eval():
+            return jax.device_put(scalar, held.sharding)
+    if not isinstance(value, jax.Array):
+        value = jax.device_put(_fit(cell, np.array(value)))
+    if isinstance(value, Tracer):
+        raise BackendError(
+            f"Variable {cell.name!r} is written inside of a JAX transformation that babel_dl did not start: its value would be lost.\n"
+            "  Use babel_dl's value_and_grad and compile, or bring the module into evaluation mode so that it writes nothing."
+        )
+    return _fit(cell, value)
 
 
 def _fit(cell: Cell, value: Native) -> Native:

@@ -87,6 +87,9 @@ class Compiled:
         specs = [tf.TensorSpec(leaf.shape, leaf.dtype) for leaf in leaves]
         with placed(self._backend):
             concrete = tf.function(traced, autograph=False, jit_compile=self._with_xla or None).get_concrete_function(*specs)
+            if self._with_xla:  # the call below runs a function's body as it is; a call inside of that body goes to XLA
+                compiled = concrete
+                concrete = tf.function(lambda *natives: compiled(*natives), autograph=False).get_concrete_function(*specs)
         return _Trace(concrete, list(concrete.captured_inputs), [output.dtype for output in concrete.outputs], results[0])
 
     def _flatten(self, tree: Tree, leaves: list[Native]) -> Any:
