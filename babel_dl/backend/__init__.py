@@ -1,7 +1,7 @@
 """The contract with the frameworks, and the choice between them. Names no framework's functions, imports none."""
 
 from babel_dl.backend.contract import Backend
-from babel_dl.backend.discovery import backend_of, find_plugin, installed_backends, list_backends, load_backend
+from babel_dl.backend.discovery import backend_of, find_plugin, installed_backends, list_backends, load_backend, on_load
 from babel_dl.backend.names import AUTO_BACKEND, JAX_BACKEND, PYTORCH_BACKEND, TF_BACKEND
 from babel_dl.backend.plugin import Plugin
 from babel_dl.backend.selection import (
@@ -35,6 +35,7 @@ __all__ = [
     "is_backend",
     "list_backends",
     "load_backend",
+    "on_load",
     "set_backend",
     "use_backend",
 ]

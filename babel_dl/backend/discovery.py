@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.util
+from collections.abc import Callable
 from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
 
@@ -13,6 +14,14 @@ from babel_dl.errors import BackendError, BackendNotInstalledError, BrokenBacken
 GROUP = "babel_dl.backends"
 
 _loaded: dict[str, Backend] = {}
+_told: list[Callable[[Backend], None]] = []
+
+
+def on_load(tell: Callable[[Backend], None]) -> None:
+    """Calls `tell` with every backend: now with those that are loaded, and with each other one when it is loaded."""
+    _told.append(tell)
+    for backend in _loaded.values():
+        tell(backend)
 
 
 @lru_cache(maxsize=1)
@@ -76,7 +85,10 @@ def load_backend(name: str, chosen_by: str = "") -> Backend:
     if not plugin.is_installed():
         raise BackendNotInstalledError(_not_installed(plugin, chosen_by))
     try:
-        _loaded[name] = plugin.load()
+        backend = plugin.load()
+        for tell in _told:
+            tell(backend)
+        _loaded[name] = backend
     except Exception as error:
         raise BrokenBackendError(
             f"backend {name!r}: {plugin.framework} is installed, but importing it failed with\n"

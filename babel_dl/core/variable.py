@@ -12,7 +12,7 @@ import numpy as np
 from babel_dl.backend import Backend, current_backend
 from babel_dl.backend.dtypes import is_floating
 from babel_dl.errors import ArgumentError, ShapeError
-from babel_dl.ops.dispatch import as_tensor, host_dtype
+from babel_dl.ops.dispatch import as_tensor, host_dtype, introduce
 from babel_dl.ops.tensor import Tensor, TensorLike
 
 _dry_run: ContextVar[bool] = ContextVar("babel_dl_dry_run", default=False)
@@ -155,3 +155,6 @@ class Variable(TensorLike):
     def __repr__(self) -> str:
         kind = "trainable" if self._trainable else "not trainable"
         return f"Variable({self.path!r}, shape={self.shape}, dtype={self.dtype}, {kind}, backend={self.backend.name})"
+
+
+introduce(Variable)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec
 
 import numpy as np
 
-from babel_dl.backend import Backend, backend_of, current_backend
+from babel_dl.backend import Backend, backend_of, current_backend, on_load
 from babel_dl.backend.dtypes import BOOL, DEFAULT_FLOAT, DEFAULT_INTEGER, check_dtype, is_floating, is_integer, promote, promote_scalar
 from babel_dl.errors import ArgumentError, BackendError, DTypeError, ShapeError
 from babel_dl.ops import tree
@@ -38,6 +38,12 @@ def bind(like: type, tensor: type) -> None:
     """Makes the handle's classes known here; `tensor.py` calls it, because handles have methods and methods dispatch."""
     global _like, _tensor
     _like, _tensor = like, tensor
+    introduce(tensor)
+
+
+def introduce(kind: type) -> None:
+    """Makes a class of handles known to every backend, for native functions that are called with it."""
+    on_load(lambda backend: backend.know_handle(kind, lambda handle: handle.native, lambda native: wrap(native, backend)))
 
 
 def is_tensor(x: object) -> bool:

@@ -1,9 +1,12 @@
 """The backend, put together from its families."""
 
-from typing import final
+from collections.abc import Callable
+from typing import Any, final
+
+import jax
 
 from babel_dl.backend import Backend
-from babel_dl.backend.contract import Elementwise, Neural, Reduction, Shape
+from babel_dl.backend.contract import Elementwise, Native, Neural, Reduction, Shape
 from babel_dl_jax.creation import JaxCreation, JaxDevices
 from babel_dl_jax.datasets import JaxDatasets
 from babel_dl_jax.elementwise import JaxElementwise
@@ -20,6 +23,10 @@ class JaxBackend(JaxCreation, JaxDevices, JaxElementwise, JaxShape, JaxReduction
     """JAX: pure functions on immutable arrays, compiled by XLA."""
 
     name = "jax"
+
+    def know_handle(self, kind: type, native_of: Callable[[Any], Native], handle_of: Callable[[Native], Any]) -> None:
+        """Registers it as a node of pytrees: that is how functions under `jax.jit`, and so nearly all of `jax.numpy`, take it."""
+        jax.tree_util.register_pytree_node(kind, lambda handle: ((native_of(handle),), None), lambda _, natives: handle_of(natives[0]))
 
 
 def _respect_without_gradients() -> None:

@@ -1,5 +1,6 @@
 """Functions of each element. Most are one kernel; the rest fill what TensorFlow has no kernel for."""
 
+from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
@@ -76,12 +77,12 @@ class TensorFlowElementwise(Elementwise):
     def maximum(self, x: Operand, y: Operand) -> Native:
         """`Maximum`; on bool the logical or."""
         x, y = _pair(x, y)
-        return raw.LogicalOr(x=x, y=y) if x.dtype is tf.bool else raw.Maximum(x=x, y=y)
+        return raw.LogicalOr(x=x, y=y) if x.dtype is tf.bool else _both_ways(raw.Maximum, x, y)
 
     def minimum(self, x: Operand, y: Operand) -> Native:
         """`Minimum`; on bool the logical and."""
         x, y = _pair(x, y)
-        return raw.LogicalAnd(x=x, y=y) if x.dtype is tf.bool else raw.Minimum(x=x, y=y)
+        return raw.LogicalAnd(x=x, y=y) if x.dtype is tf.bool else _both_ways(raw.Minimum, x, y)
 
     def equal(self, x: Operand, y: Operand) -> Native:
         """`Equal`, also with a number on one side."""
@@ -216,3 +217,11 @@ class TensorFlowElementwise(Elementwise):
         """`SelectV2`, which broadcasts."""
         x, y = _pair(x, y)
         return raw.SelectV2(condition=condition, t=x, e=y)
+
+
+def _both_ways(extreme: Callable[..., Native], x: Native, y: Native) -> Native:
+    """The extreme, whose gradient is shared where both are equal: TensorFlow gives all of it to its first argument."""
+    if not x.dtype.is_floating:
+        return extreme(x=x, y=y)
+    half = tf.constant(0.5, x.dtype)
+    return half * extreme(x=x, y=y) + half * extreme(x=y, y=x)

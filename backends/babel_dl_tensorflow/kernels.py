@@ -1,5 +1,6 @@
 """Fused rules of optimisers: one kernel for each variable, which updates it and its moments in place."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -52,7 +53,7 @@ def adam(
     decoupled: bool,
 ) -> None:
     """`contract.KERNELS["adam"]` by `ResourceApplyAdam` for large variables, and by the arithmetic of the rule for small ones."""
-    corrections = tuple(1.0 - raw.Pow(x=scalar(beta, tf.float32), y=step) for beta in (beta1, beta2))
+    corrections = (_correction(beta1, step), _correction(beta2, step))
     kept = 1.0 - learning_rate * weight_decay
     for parameter, gradient, first, second in zip(parameters, gradients, first_moments, second_moments, strict=True):
         if decoupled and weight_decay:
@@ -63,17 +64,23 @@ def adam(
         update(parameter, gradient, first, second, corrections, learning_rate, (beta1, beta2), eps)
 
 
+def _correction(beta: float, step: Native) -> Native:
+    """1 - beta**step. By expm1, because beta**step is near 1 at first and its rounding would be all that is left."""
+    return -raw.Expm1(x=step * scalar(math.log(beta), tf.float32)) if beta > 0 else scalar(1.0, tf.float32)
+
+
 def _fused_adam(
     parameter: Storage, gradient: Native, first: Storage, second: Storage, corrections: tuple[Native, Native], learning_rate: Native,
     betas: tuple[float, float], eps: float,
 ) -> None:
     dtype = parameter.dtype
-    first_power, second_power = (1.0 - correction for correction in corrections)
-    # The kernel adds its epsilon to the square root before that is corrected.
-    small = eps * raw.Sqrt(x=corrections[1])
+    # The kernel would form 1 - power in float32, and adds its epsilon to the square root before that is corrected: so the corrections go
+    # into the learning rate and the epsilon, and the powers are 0.
+    root, zero = raw.Sqrt(x=corrections[1]), scalar(0.0, dtype)
+    rate, small = learning_rate * root / corrections[0], eps * root
     raw.ResourceApplyAdam(
-        var=parameter.handle, m=first.handle, v=second.handle, beta1_power=_as(dtype, first_power), beta2_power=_as(dtype, second_power),
-        lr=_as(dtype, learning_rate), beta1=scalar(betas[0], dtype), beta2=scalar(betas[1], dtype), epsilon=_as(dtype, small),
+        var=parameter.handle, m=first.handle, v=second.handle, beta1_power=zero, beta2_power=zero,
+        lr=_as(dtype, rate), beta1=scalar(betas[0], dtype), beta2=scalar(betas[1], dtype), epsilon=_as(dtype, small),
         grad=gradient,
     )
 

@@ -29,7 +29,8 @@ def sgd(
     leaves, kept = _leaves(parameters), _leaves(momenta or ())
     with torch.no_grad():
         aligned = _aligned(leaves, gradients, kept)
-        if aligned is None or (isinstance(momentum, Tensor) and not momentum.is_cpu):  # reading it would wait for the GPU
+        waits = isinstance(momentum, Tensor) and not momentum.is_cpu  # reading it would wait for the GPU
+        if aligned is None or waits or (kept and float(momentum) == 0):  # the fused kernel refuses momenta beside a momentum of 0
             _sgd_by_lists(leaves, gradients, kept, learning_rate, momentum, nesterov, weight_decay)
             return
         lists._fused_sgd_(

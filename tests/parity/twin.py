@@ -64,6 +64,10 @@ class TwinModel(nn.Module):
                 target.copy_(torch.from_numpy(np.array(to_torch_layout(values[path]), order="C")))
         return self
 
+    def canonical(self) -> dict[str, np.ndarray]:
+        """Weights and statistics in our layout."""
+        return {path: to_our_layout(value.detach().numpy()) for path, value in self.named_by_path().items()}
+
     def canonical_gradients(self) -> dict[str, np.ndarray]:
         """The gradients in our layout."""
         return {path: to_our_layout(value.grad.numpy()) for path, value in self.named_by_path().items() if value.grad is not None}
@@ -87,9 +91,8 @@ def loss_of(model: TwinModel, batch: Any) -> Tensor:
     return F.cross_entropy(model(features), torch.from_numpy(class_id).long())
 
 
-def train_twin(model: TwinModel, optimizer: torch.optim.Optimizer, batches: Iterable[Any]) -> np.ndarray:
+def twin_steps(model: TwinModel, optimizer: torch.optim.Optimizer, batches: Iterable[Any]) -> Iterator[float]:
     """A plain training loop with the schedule of the tutorial on 6,000 images; the loss of each step, before it."""
-    losses = []
     model.train()
     for step, batch in enumerate(batches):
         for group in optimizer.param_groups:
@@ -98,8 +101,7 @@ def train_twin(model: TwinModel, optimizer: torch.optim.Optimizer, batches: Iter
         loss = loss_of(model, batch)
         loss.backward()
         optimizer.step()
-        losses.append(loss.item())
-    return np.array(losses)
+        yield loss.item()
 
 
 def twin_of(setup: Setup, dtype: torch.dtype) -> tuple[TwinModel, torch.optim.Optimizer]:

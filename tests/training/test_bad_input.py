@@ -10,7 +10,17 @@ import pytest
 import babel_dl
 from babel_dl.core import Module
 from babel_dl.data import ArrayDataset, Dataset, load_images
-from babel_dl.errors import ArgumentError, BuildError, DataError, DeviceError, DTypeError, NonFiniteError, ShapeError, UnknownBackendError
+from babel_dl.errors import (
+    ArgumentError,
+    BuildError,
+    CheckpointError,
+    DataError,
+    DeviceError,
+    DTypeError,
+    NonFiniteError,
+    ShapeError,
+    UnknownBackendError,
+)
 from babel_dl.model.layers import FullyConnected
 from babel_dl.training import SupervisedTrainer, Trainer
 from babel_dl.training.callbacks import CheckpointCallback
@@ -131,14 +141,16 @@ def spoilt(value: float) -> ArrayDataset:
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_data_that_is_not_finite_is_found_and_its_place_named(backend, value):
-    text = r"Epoch 1, step 1 \(batch 1 of the epoch\): loss/total became .*\n  The batch itself is at fault: input.x is not finite in sample 2 "
+    where = r"Epoch 1, step 1 \(batch 1 of the epoch\): loss/total became .*"
+    text = where + r"\n  The batch itself is at fault: input.x is not finite in sample 2 of the batch."
     with pytest.raises(NonFiniteError, match=text):
         make_trainer().fit(in_order(spoilt(value)))
 
 
 @one_backend
 def test_dev_data_that_is_not_finite_is_found_too(backend):
-    with pytest.raises(NonFiniteError, match=r"Evaluation after epoch 0, step 0 \(batch 1\): .*\n  The batch itself .* input.x .* sample 2 "):
+    text = r"Evaluation after epoch 0, step 0 \(batch 1\): .*\n  The batch itself is at fault: input.x is not finite in sample 2 "
+    with pytest.raises(NonFiniteError, match=text):
         make_trainer().evaluate(in_order(spoilt(np.nan)))
 
 
@@ -164,7 +176,8 @@ def test_a_learning_rate_that_is_too_high_ends_the_run_and_healthy_checkpoints_s
 def test_weights_that_are_not_finite_never_replace_a_checkpoint(backend, tmp_path):
     """The loss of a step is that before its update: the weights may be lost while all losses were fine."""
     trainer = make_trainer(callbacks=[CheckpointCallback(tmp_path), At("on_step_start", explode_more, 5)])
-    with pytest.raises(babel_dl.BabelError, match=r"Tensor 'model/dense/(weight|bias)' is not finite: .*\n.*never replace a healthy checkpoint"):
+    text = r"Tensor 'model/dense/(weight|bias)' is not finite: .*\n.*never replace a healthy checkpoint"
+    with pytest.raises(CheckpointError, match=text):
         trainer.fit(points().to_dataloader(8), epochs=3)
     assert read_checkpoint(tmp_path / "latest.safetensors").metadata["progress"]["step"] == 3
 
@@ -232,7 +245,7 @@ def test_a_truncated_idx_file_is_refused(tmp_path):
     ("parts", "text"),
     [
         ((Linear, CrossEntropy(), SGD(0.1)), r"needs model of class Module, and got <class '.*Linear'>. Make one: Linear\(...\)."),
-        ((Linear(), CrossEntropy, SGD(0.1)), r"needs loss of class Module, and got <class '.*CrossEntropy'>. Make one: CrossEntropy\(...\)."),
+        ((Linear(), CrossEntropy, SGD(0.1)), r"needs loss of class Module, and got <class '.*CrossEntropy'>. Make one"),
         ((Linear(), CrossEntropy(), SGD), r"needs optimizer of class Optimizer, and got <class '.*SGD'>. Make one: SGD\(...\)."),
         ((Linear(), CrossEntropy(), "sgd"), r"needs optimizer of class Optimizer, and got 'sgd'."),
         ((lambda x: x, CrossEntropy(), SGD(0.1)), r"needs model of class Module, and got <function"),

@@ -1,7 +1,7 @@
 """A disk that is full or read-only in the middle of a training: the run stops, and the checkpoint before stays and can be used.
 
-A full and a read-only disk are a small tmpfs, mounted in a namespace of a process of its own. Where the machine lets nobody mount, the limit
-on file sizes stands for them.
+A full and a read-only disk are a small tmpfs, mounted in a namespace of a process of its own. Where the machine lets nobody mount, the
+limit on file sizes stands for them.
 """
 
 import os

@@ -49,7 +49,8 @@ def test_a_missing_framework_is_told_with_the_pip_line_and_what_is_ready(tmp_pat
     printed = run(packages(tmp_path / "site", FRAMEWORKS[missing]), backend=missing)
     ready = [name for name in FRAMEWORKS if name != missing]
     assert printed.startswith(f"BackendNotInstalledError: backend '{missing}' needs ")
-    assert f', which is not installed here.\n  It was chosen by set_backend("{missing}"). Installed and ready: {", ".join(ready)}.' in printed
+    chosen = f'  It was chosen by set_backend("{missing}"). Installed and ready: {", ".join(ready)}.'
+    assert f", which is not installed here.\n{chosen}" in printed
     assert f'Run: pip install "babel_dl[{missing}]"   or: babel_dl.set_backend("{ready[0]}")' in printed
     assert printed.splitlines()[-1] == "LOADED"
 

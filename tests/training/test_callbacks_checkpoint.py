@@ -63,7 +63,12 @@ def test_best_is_not_replaced_by_something_worse_after_a_resume(backend, tmp_pat
 @one_backend
 def test_latest_is_saved_every_so_many_steps(backend, tmp_path):
     steps = []
-    note = At("on_step_end", lambda trainer: steps.append(progress_of(tmp_path / "latest.safetensors")["step"]) if trainer.step > 1 else None)
+
+    def note_saved(trainer: Any) -> None:
+        if trainer.step > 1:
+            steps.append(progress_of(tmp_path / "latest.safetensors")["step"])
+
+    note = At("on_step_end", note_saved)
     make_trainer(callbacks=[CheckpointCallback(tmp_path, every_steps=2), note]).fit(points(40).to_dataloader(8))
     assert steps == [2, 2, 4, 4]
 

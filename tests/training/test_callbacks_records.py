@@ -144,8 +144,8 @@ def test_tensorboard_is_told_which_steps_are_made_again(backend, tmp_path):
 
 @one_backend
 def test_the_order_of_callbacks_does_not_matter_to_what_is_written(backend, tmp_path):
-    callbacks = [TensorboardCallback(tmp_path / "a"), HistoryCallback(tmp_path)], [HistoryCallback(tmp_path), TensorboardCallback(tmp_path / "b")]
-    for order in callbacks:
+    first, second = TensorboardCallback(tmp_path / "a"), TensorboardCallback(tmp_path / "b")
+    for order in ([first, HistoryCallback(tmp_path)], [HistoryCallback(tmp_path), second]):
         make_trainer(callbacks=order).fit(points().to_dataloader(8), points(10, seed=1))
     assert scalars_of(tmp_path / "a" / "dev") == scalars_of(tmp_path / "b" / "dev")
 

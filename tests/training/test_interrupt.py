@@ -89,6 +89,7 @@ def test_kill_leaves_a_checkpoint_from_which_training_goes_on(backend_name, tmp_
     step = read_checkpoint(latest).metadata["progress"]["step"]
     assert step >= 24
     with template(tmp_path / "second", *quick, "--resume", str(latest)) as process:
-        assert read_until(process, "Going on at step")[-1].endswith(f"INFO Going on at step {step}: epoch {step // 12}, behind its last batch.")
+        line = read_until(process, "Going on at step")[-1]
+        assert line.endswith(f"INFO Going on at step {step}: epoch {step // 12}, behind its last batch.")
         epoch = read_until(process, "STAT Epoch")[-1]
         assert f"STAT Epoch {step // 12}/50" in epoch

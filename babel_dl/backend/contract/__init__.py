@@ -37,6 +37,15 @@ class Backend(Creation, Devices, Elementwise, Shape, Reduction, Neural, State, T
     name: ClassVar[str]
     kernels: ClassVar[Mapping[str, Callable[..., Any]]] = MappingProxyType({})
 
+    def know_handle(self, kind: type, native_of: Callable[[Any], Native], handle_of: Callable[[Native], Any]) -> None:
+        """Tells the framework about a class of handles, where its functions take no stranger without. By default nothing.
+
+        Args:
+            kind: The class.
+            native_of: The native tensor in a handle.
+            handle_of: A handle around a native tensor.
+        """
+
 
 __all__ = [
     "KERNELS",

@@ -45,11 +45,11 @@ class Elementwise(ABC):
 
     @abstractmethod
     def maximum(self, x: Operand, y: Operand) -> Native:
-        """The larger one; NaN if one is NaN."""
+        """The larger one; NaN if one is NaN. Where both are equal, they share its gradient equally."""
 
     @abstractmethod
     def minimum(self, x: Operand, y: Operand) -> Native:
-        """The smaller one; NaN if one is NaN."""
+        """The smaller one; NaN if one is NaN. Where both are equal, they share its gradient equally."""
 
     @abstractmethod
     def equal(self, x: Operand, y: Operand) -> Native:
