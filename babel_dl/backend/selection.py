@@ -3,6 +3,7 @@
 A call wins over the environment: `set_backend(...)`, else `BABEL_DL_BACKEND`, else the first installed framework.
 """
 
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ class Choice(NamedTuple):
     device: str
 
 
+_LOGGER = logging.getLogger("babel_dl")  # silent until `babel_dl.core.logging` or the user gives it a handler
 _default: list[Choice] = []
 _current: ContextVar[Choice | None] = ContextVar("babel_dl_backend", default=None)
 
@@ -44,6 +46,7 @@ def set_backend(name: str = AUTO_BACKEND, device: str | None = None) -> Backend:
         DeviceError: The backend has no such device. The choice stays as it was.
     """
     choice = _choose(name, device, "set_backend")
+    _LOGGER.info("Using backend: %s-%s", choice.backend.name, choice.device)
     _default[:] = [choice]
     _current.set(None)
     return choice.backend

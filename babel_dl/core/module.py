@@ -20,7 +20,7 @@ from babel_dl.core.building import all_or_nothing, example_arrays
 from babel_dl.core.initializers import Initializer, find_initializer
 from babel_dl.core.logged import collect_logged
 from babel_dl.core.prediction import Predictor
-from babel_dl.core.random import current_seed, host_generator
+from babel_dl.core.random import current_seed, host_generator, use_seed
 from babel_dl.core.structure import name_modules, walk
 from babel_dl.core.variable import Variable, dry_run
 from babel_dl.errors import ArgumentError, BuildError
@@ -113,7 +113,7 @@ class Module:
             name_modules(caller)
         token = _caller.set(self)
         try:
-            with all_or_nothing(self):
+            with all_or_nothing(self), use_seed(self.seed):  # what is made in build gets the seed that this module was made under
                 self.build(*args, **kwargs)
                 if self._has_place:
                     name_modules(self)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from babel_dl.core import weights
+from babel_dl.core import logging, weights
 from babel_dl.core.variable import Variable
 from babel_dl.errors import CheckpointError
 from babel_dl.training.checkpoint import Checkpoint
@@ -68,6 +68,11 @@ def restore(trainer: Trainer, checkpoint: Checkpoint) -> None:
     for optimizer in trainer.optimizers.values():
         optimizer.take_over()
     trainer.progress = Progress(**metadata["progress"])
+    if trainer.seed != metadata["seed"]:
+        logging.warn(
+            f"The checkpoint was made under seed {metadata['seed']}, and this trainer under seed {trainer.seed}: order and dropout differ "
+            f"from here on. To go on exactly, call babel_dl.set_seed({metadata['seed']}) before making model and data."
+        )
     trainer.seed = metadata["seed"]
     trainer.metrics.load_state_dict(metadata["metrics"])
     trainer.callbacks.load_state_dict(metadata["callbacks"])

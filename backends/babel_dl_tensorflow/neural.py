@@ -9,7 +9,7 @@ from babel_dl.backend.contract import Native, Neural, Pairs
 from babel_dl_tensorflow.constants import integers, scalar
 from babel_dl_tensorflow.convolution import convolve
 from babel_dl_tensorflow.dtypes import INDICES, NARROW_FLOATS
-from babel_dl_tensorflow.normalization import arithmetic_batch_norm, fused_batch_norm, is_fused_faster, normalized
+from babel_dl_tensorflow.normalization import arithmetic_batch_norm, fused_batch_norm, is_fused_better, normalized
 from babel_dl_tensorflow.reduction import multiply_matrices
 from babel_dl_tensorflow.windows import Sizes, padding_word, slide
 
@@ -53,7 +53,7 @@ class TensorFlowNeural(Neural):
 
     def batch_norm(self, x: Native, scale: Native | None, offset: Native | None, eps: float) -> tuple[Native, Native, Native]:
         """By one fused kernel or by arithmetic, whichever is faster. See `normalization.py`."""
-        y, mean, variance = (fused_batch_norm if is_fused_faster(x) else arithmetic_batch_norm)(x, scale, offset, eps)
+        y, mean, variance = (fused_batch_norm if is_fused_better(x) else arithmetic_batch_norm)(x, scale, offset, eps)
         return y, raw.StopGradient(input=mean), raw.StopGradient(input=variance)
 
     def normalize(self, x: Native, mean: Native, variance: Native, scale: Native | None, offset: Native | None, eps: float) -> Native:

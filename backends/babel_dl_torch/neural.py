@@ -13,6 +13,7 @@ from torch import Tensor
 
 from babel_dl.backend.contract import Neural, Pairs
 from babel_dl_torch.binding import bound
+from babel_dl_torch.normalization import careful_batch_norm, needs_care
 from babel_dl_torch.shape import refuses_bad_indices
 
 _NO_LABEL = -(2**63)
@@ -78,6 +79,11 @@ class TorchNeural(Neural):
 
     def batch_norm(self, x: Tensor, scale: Tensor | None, offset: Tensor | None, eps: float) -> tuple[Tensor, Tensor, Tensor]:
         """The call of `torch.nn.BatchNorm2d`; with momentum 1 its running statistics are those of the batch."""
+        if x.ndim in (2, 4) and needs_care(x):
+            return careful_batch_norm(x, scale, offset, eps)
+        if x.ndim not in (2, 4):
+            y, mean, variance = self.batch_norm(x.reshape(x.shape[0], 1, -1, x.shape[-1]), scale, offset, eps)
+            return y.reshape(x.shape), mean, variance
         channels = x.shape[-1]
         mean, unbiased = torch.zeros((2, channels), dtype=x.dtype, device=x.device).unbind(0)
         y = _batch_norm(x, scale, offset, mean, unbiased, True, eps)

@@ -38,9 +38,8 @@ def main() -> None:
     if arguments.epochs is not None:
         config.train_epochs = arguments.epochs
 
-    backend = babel_dl.set_backend(arguments.backend, arguments.device)
-    logging.set_logger(os.path.join(arguments.logs, f"{logging.get_timestamp()}_FashionMNIST_{backend.name}", "log.txt"))
-    logging.info(f"Using backend: {backend.name}-{babel_dl.get_device()}")
+    logging.set_logger(os.path.join(arguments.logs, f"{logging.get_timestamp()}_FashionMNIST", "log.txt"))
+    babel_dl.set_backend(arguments.backend, arguments.device)
     for line in str(config).splitlines():
         logging.info(line)
     metrics = train(config, arguments.resume)
