@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from babel_dl.backend.dtypes import promote, promote_scalar
 from babel_dl.errors import ArgumentError
-from babel_dl.ops.dispatch import accepts_natives, as_bool, as_tensor, binary, find_backend, unary, wrap
+from babel_dl.ops.calls import as_bool, binary, unary
+from babel_dl.ops.dispatch import accepts_natives, as_tensor, find_backend, wrap
 from babel_dl.ops.tensor import Tensor, TensorLike
 
 if TYPE_CHECKING:
-    from babel_dl.ops.dispatch import TensorOrNumber
+    from babel_dl.ops.calls import TensorOrNumber
 
 
 @accepts_natives

@@ -10,7 +10,8 @@ from typing import Any
 
 from babel_dl.backend.dtypes import BOOL, DEFAULT_FLOAT, is_floating, is_integer, promote
 from babel_dl.errors import DTypeError
-from babel_dl.ops.dispatch import accepts_natives, as_tensor, check_same_backend, normalize_axis, wrap
+from babel_dl.ops.calls import normalize_axis
+from babel_dl.ops.dispatch import accepts_natives, as_tensor, check_same_backend, wrap
 from babel_dl.ops.elementwise import erf, expm1, where
 from babel_dl.ops.tensor import Tensor, TensorLike
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from babel_dl.ops.dispatch import accepts_natives, as_tensor, binary, normalize_axis, position, reduce, wrap
+from babel_dl.ops.calls import binary, normalize_axis, position, reduce
+from babel_dl.ops.dispatch import accepts_natives, as_tensor, wrap
 from babel_dl.ops.elementwise import exp, isfinite, log, square, stop_gradient, where
 from babel_dl.ops.tensor import Axes, Tensor, TensorLike
 

@@ -8,16 +8,8 @@ from typing import Any
 
 from babel_dl.backend.dtypes import is_integer, promote
 from babel_dl.errors import ArgumentError, DTypeError, ShapeError
-from babel_dl.ops.dispatch import (
-    accepts_natives,
-    as_tensor,
-    check_same_length,
-    find_backend,
-    is_tensor,
-    normalize_axes,
-    normalize_axis,
-    wrap,
-)
+from babel_dl.ops.calls import check_same_length, normalize_axes, normalize_axis
+from babel_dl.ops.dispatch import accepts_natives, as_tensor, find_backend, is_tensor, wrap
 from babel_dl.ops.tensor import Tensor, TensorLike
 
 

@@ -13,22 +13,20 @@ import numpy as np
 from babel_dl.backend import Backend
 from babel_dl.backend.dtypes import SIGNED, is_integer
 from babel_dl.errors import ArgumentError, ShapeError
-from babel_dl.ops import dispatch
+from babel_dl.ops import calls, dispatch
+from babel_dl.ops.handle import Handle
 
 if TYPE_CHECKING:
-    from babel_dl.ops.dispatch import TensorOrNumber
+    from babel_dl.ops.calls import TensorOrNumber
 
 Axes = int | tuple[int, ...] | None
 
 
-class TensorLike:
+class TensorLike(Handle):
     """What behaves like a tensor: `Tensor`, and the variables of `babel_dl.core`. Subclasses provide `native` and `backend`."""
 
     __slots__ = ()
     __array_ufunc__ = None  # numpy steps aside: `array * tensor` is ours
-
-    native: Any
-    backend: Backend
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -83,7 +81,7 @@ class TensorLike:
 
     def astype(self, dtype: str) -> Tensor:
         """The values in another element type."""
-        return dispatch.astype(self, dtype)
+        return calls.astype(self, dtype)
 
     def reshape(self, *shape: int | tuple[int, ...]) -> Tensor:
         """The elements in a new shape, as `ops.reshape`; sizes as one tuple or one by one."""
@@ -106,39 +104,39 @@ class TensorLike:
 
     def sum(self, axis: Axes = None, keepdims: bool = False) -> Tensor:
         """The sum, as `ops.sum`."""
-        return dispatch.reduce("sum", self, axis, keepdims)
+        return calls.reduce("sum", self, axis, keepdims)
 
     def mean(self, axis: Axes = None, keepdims: bool = False) -> Tensor:
         """The mean, as `ops.mean`."""
-        return dispatch.reduce("mean", self, axis, keepdims)
+        return calls.reduce("mean", self, axis, keepdims)
 
     def prod(self, axis: Axes = None, keepdims: bool = False) -> Tensor:
         """The product, as `ops.prod`."""
-        return dispatch.reduce("prod", self, axis, keepdims)
+        return calls.reduce("prod", self, axis, keepdims)
 
     def max(self, axis: Axes = None, keepdims: bool = False) -> Tensor:
         """The largest, as `ops.max`."""
-        return dispatch.reduce("max", self, axis, keepdims)
+        return calls.reduce("max", self, axis, keepdims)
 
     def min(self, axis: Axes = None, keepdims: bool = False) -> Tensor:
         """The smallest, as `ops.min`."""
-        return dispatch.reduce("min", self, axis, keepdims)
+        return calls.reduce("min", self, axis, keepdims)
 
     def any(self, axis: Axes = None, keepdims: bool = False) -> Tensor:
         """Whether one is true, as `ops.any`."""
-        return dispatch.reduce("any", self, axis, keepdims)
+        return calls.reduce("any", self, axis, keepdims)
 
     def all(self, axis: Axes = None, keepdims: bool = False) -> Tensor:
         """Whether every one is true, as `ops.all`."""
-        return dispatch.reduce("all", self, axis, keepdims)
+        return calls.reduce("all", self, axis, keepdims)
 
     def argmax(self, axis: int = -1, keepdims: bool = False) -> Tensor:
         """The first position of the largest, as `ops.argmax`."""
-        return dispatch.position("argmax", self, axis, keepdims)
+        return calls.position("argmax", self, axis, keepdims)
 
     def argmin(self, axis: int = -1, keepdims: bool = False) -> Tensor:
         """The first position of the smallest, as `ops.argmin`."""
-        return dispatch.position("argmin", self, axis, keepdims)
+        return calls.position("argmin", self, axis, keepdims)
 
     def __getitem__(self, index: Any) -> Tensor:
         from babel_dl.ops.shape import getitem
@@ -173,103 +171,103 @@ class TensorLike:
         return f"Tensor({values}, shape={self.shape}, dtype={self.dtype}, backend={self.backend.name})"
 
     def __add__(self, other: TensorOrNumber) -> Tensor:
-        return dispatch.operator("add", self, other)
+        return calls.operator("add", self, other)
 
     def __radd__(self, other: TensorOrNumber) -> Tensor:
-        return dispatch.operator("add", other, self)
+        return calls.operator("add", other, self)
 
     def __sub__(self, other: TensorOrNumber) -> Tensor:
-        return dispatch.operator("subtract", self, other)
+        return calls.operator("subtract", self, other)
 
     def __rsub__(self, other: TensorOrNumber) -> Tensor:
-        return dispatch.operator("subtract", other, self)
+        return calls.operator("subtract", other, self)
 
     def __mul__(self, other: TensorOrNumber) -> Tensor:
-        return dispatch.operator("multiply", self, other)
+        return calls.operator("multiply", self, other)
 
     def __rmul__(self, other: TensorOrNumber) -> Tensor:
-        return dispatch.operator("multiply", other, self)
+        return calls.operator("multiply", other, self)
 
     def __truediv__(self, other: TensorOrNumber) -> Tensor:
-        return dispatch.operator("divide", self, other)
+        return calls.operator("divide", self, other)
 
     def __rtruediv__(self, other: TensorOrNumber) -> Tensor:
-        return dispatch.operator("divide", other, self)
+        return calls.operator("divide", other, self)
 
     def __floordiv__(self, other: TensorOrNumber) -> Tensor:
-        return dispatch.operator("floor_divide", self, other)
+        return calls.operator("floor_divide", self, other)
 
     def __rfloordiv__(self, other: TensorOrNumber) -> Tensor:
-        return dispatch.operator("floor_divide", other, self)
+        return calls.operator("floor_divide", other, self)
 
     def __mod__(self, other: TensorOrNumber) -> Tensor:
-        return dispatch.operator("remainder", self, other)
+        return calls.operator("remainder", self, other)
 
     def __rmod__(self, other: TensorOrNumber) -> Tensor:
-        return dispatch.operator("remainder", other, self)
+        return calls.operator("remainder", other, self)
 
     def __pow__(self, other: TensorOrNumber) -> Tensor:
-        return dispatch.operator("power", self, other)
+        return calls.operator("power", self, other)
 
     def __rpow__(self, other: TensorOrNumber) -> Tensor:
-        return dispatch.operator("power", other, self)
+        return calls.operator("power", other, self)
 
     def __matmul__(self, other: TensorOrNumber) -> Tensor:
-        return dispatch.operator("matmul", self, other)
+        return calls.operator("matmul", self, other)
 
     def __rmatmul__(self, other: TensorOrNumber) -> Tensor:
-        return dispatch.operator("matmul", other, self)
+        return calls.operator("matmul", other, self)
 
     def __and__(self, other: TensorOrNumber) -> Tensor:
-        return dispatch.operator("bitwise_and", self, other)
+        return calls.operator("bitwise_and", self, other)
 
     def __rand__(self, other: TensorOrNumber) -> Tensor:
-        return dispatch.operator("bitwise_and", other, self)
+        return calls.operator("bitwise_and", other, self)
 
     def __or__(self, other: TensorOrNumber) -> Tensor:
-        return dispatch.operator("bitwise_or", self, other)
+        return calls.operator("bitwise_or", self, other)
 
     def __ror__(self, other: TensorOrNumber) -> Tensor:
-        return dispatch.operator("bitwise_or", other, self)
+        return calls.operator("bitwise_or", other, self)
 
     def __xor__(self, other: TensorOrNumber) -> Tensor:
-        return dispatch.operator("bitwise_xor", self, other)
+        return calls.operator("bitwise_xor", self, other)
 
     def __rxor__(self, other: TensorOrNumber) -> Tensor:
-        return dispatch.operator("bitwise_xor", other, self)
+        return calls.operator("bitwise_xor", other, self)
 
     def __invert__(self) -> Tensor:
         """The opposite of a bool, every bit flipped of a whole number."""
         if is_integer(self.dtype):
-            return dispatch.binary("bitwise_xor", self, -1 if self.dtype in SIGNED else 2 ** int(self.dtype[4:]) - 1)
-        return dispatch.unary("logical_not", self)
+            return calls.binary("bitwise_xor", self, -1 if self.dtype in SIGNED else 2 ** int(self.dtype[4:]) - 1)
+        return calls.unary("logical_not", self)
 
     def __neg__(self) -> Tensor:
-        return dispatch.unary("negative", self)
+        return calls.unary("negative", self)
 
     def __pos__(self) -> Tensor:
         return Tensor(self.native, self.backend)
 
     def __abs__(self) -> Tensor:
-        return dispatch.unary("abs", self)
+        return calls.unary("abs", self)
 
     def __eq__(self, other: object) -> Any:
-        return dispatch.operator("equal", self, other)
+        return calls.operator("equal", self, other)
 
     def __ne__(self, other: object) -> Any:
-        return dispatch.operator("not_equal", self, other)
+        return calls.operator("not_equal", self, other)
 
     def __lt__(self, other: TensorOrNumber) -> Tensor:
-        return dispatch.operator("less", self, other)
+        return calls.operator("less", self, other)
 
     def __le__(self, other: TensorOrNumber) -> Tensor:
-        return dispatch.operator("less_equal", self, other)
+        return calls.operator("less_equal", self, other)
 
     def __gt__(self, other: TensorOrNumber) -> Tensor:
-        return dispatch.operator("greater", self, other)
+        return calls.operator("greater", self, other)
 
     def __ge__(self, other: TensorOrNumber) -> Tensor:
-        return dispatch.operator("greater_equal", self, other)
+        return calls.operator("greater_equal", self, other)
 
     def __hash__(self) -> int:
         return id(self)
@@ -315,4 +313,4 @@ class Tensor(TensorLike):
 ITensor = TensorLike
 """The name that the tutorials use in annotations."""
 
-dispatch.bind(TensorLike, Tensor)
+dispatch.bind(Tensor)
