@@ -34,6 +34,8 @@ def check_dtype(dtype: str) -> str:
     Raises:
         DTypeError: There is no such type; the nearest name is offered.
     """
+    if not isinstance(dtype, str):
+        raise DTypeError(f"An element type is a word, such as 'float32', and {dtype!r} came. Known: {', '.join(DTYPES)}.")
     if dtype not in DTYPES:
         raise DTypeError(f"There is no element type {dtype!r}.{did_you_mean(str(dtype), DTYPES)}")
     return dtype

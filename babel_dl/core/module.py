@@ -254,18 +254,21 @@ class Module:
 
     # ---------------------------------------------------------------- what it is used for
 
-    def predict(self, **sample: Any) -> Any:
+    def predict(self, *unnamed: Any, **sample: Any) -> Any:
         """The answer to one sample, in evaluation mode and without gradients.
 
         Args:
+            unnamed: Refused: inputs are passed by name, so that no two are confused.
             sample: The inputs by name, numpy arrays or numbers, without a batch axis.
 
         Returns:
             What `call` returns, as numpy arrays without a batch axis.
 
         Raises:
-            ArgumentError: There is no input.
+            ArgumentError: There is no input, or one without a name.
         """
+        if unnamed:
+            raise ArgumentError(f"{type(self).__name__}.predict needs its inputs by name: model.predict(image=array).")
         return Predictor.of(self).predict_sample(sample)
 
     def state_dict(self) -> dict[str, np.ndarray]:

@@ -119,7 +119,7 @@ def narrow(values: Any) -> Any:
     def ready(leaf: Any) -> Any:
         if isinstance(leaf, Handle):
             return leaf.native
-        if isinstance(leaf, np.ndarray) and leaf.dtype.itemsize == 8:
+        if isinstance(leaf, np.ndarray) and (leaf.dtype.itemsize == 8 or leaf.dtype.kind not in "biufV"):
             return leaf.astype(host_dtype(leaf))
         return leaf
 

@@ -170,7 +170,7 @@ def getitem(x: TensorLike, index: Any) -> Tensor:
     Raises:
         IndexError: A whole number is outside of its axis.
         ShapeError: There are more indices than axes.
-        ArgumentError: An index is True or False.
+        ArgumentError: An index is True or False, or no index at all; or several are tensors.
         BackendError: An index is a tensor of another backend.
     """
     x = as_tensor(x)
@@ -187,7 +187,13 @@ def _check_index(parts: tuple[Any, ...], shape: tuple[int, ...]) -> None:
         raise ShapeError(f"A tensor of shape {shape} has {len(shape)} axes, and {len(used)} indices came.")
     if any(isinstance(p, bool) for p in parts):
         raise ArgumentError("True and False are no indices of a tensor. For a new axis use None, for the first place 0.")
-    if any(is_tensor(p) or hasattr(p, "dtype") or isinstance(p, list) for p in parts):
+    strangers = [p for p in used if not isinstance(p, (int, slice, list)) and not is_tensor(p) and not hasattr(p, "dtype")]
+    if strangers:
+        raise ArgumentError(f"An index is a whole number, a slice, None, ... or a tensor, and {strangers[0]!r} came.")
+    num_tensors = sum(not isinstance(p, (int, slice)) for p in used)
+    if num_tensors > 1:
+        raise ArgumentError("At most one index is a tensor or a list. For single elements by several, use ops.take_along_axis.")
+    if num_tensors:
         return
     dots = next((place for place, part in enumerate(p for p in parts if p is not None) if part is ...), len(used))
     for place, part in enumerate(used):

@@ -166,6 +166,9 @@ class TensorLike(Handle):
             raise ArgumentError(f"Only a whole number can be an index; this tensor is {self.dtype}.")
         return value
 
+    def __format__(self, spec: str) -> str:
+        return format(self.item(), spec) if spec else repr(self)
+
     def __repr__(self) -> str:
         values = "traced" if self.backend.is_traced(self.native) else np.array2string(self.numpy(), prefix="Tensor(", threshold=64)
         return f"Tensor({values}, shape={self.shape}, dtype={self.dtype}, backend={self.backend.name})"

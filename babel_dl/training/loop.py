@@ -157,7 +157,8 @@ def evaluate(trainer: Trainer, data: Any, serve: Callable[[], None] = lambda: No
 @contextmanager
 def unchanged_state(trainer: Trainer) -> Iterator[None]:
     """Gives what is no parameter (running statistics, random counters) the values back that it had, where the block changed them."""
-    kept = [(v, v.numpy()) for module in trainer.modules.values() for v in module.variables if not v.is_parameter]
+    variables = [*trainer.variables.values(), *(v for module in trainer.modules.values() for v in module.variables)]
+    kept = [(v, v.numpy()) for v in variables if not v.is_parameter]
     try:
         yield
     finally:

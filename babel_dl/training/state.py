@@ -19,7 +19,7 @@ KIND = "trainer"
 
 
 def named_variables(trainer: Trainer) -> dict[str, Variable]:
-    """All variables of the trainer's modules and optimizers: `model/linear/0/weight`, `optimizer/momentum/linear/0/weight`."""
+    """All variables of the trainer, its modules and optimizers: `model/linear/0/weight`, `optimizer/momentum/linear/0/weight`."""
     found: dict[str, Variable] = {}
     seen: set[int] = set()
     for name, module in trainer.modules.items():
@@ -27,6 +27,7 @@ def named_variables(trainer: Trainer) -> dict[str, Variable]:
             if id(variable) not in seen:
                 seen.add(id(variable))
                 found[f"{name}{path}"] = variable
+    found.update({name: variable for name, variable in trainer.variables.items() if id(variable) not in seen})
     for name, optimizer in trainer.optimizers.items():
         found.update({f"{name}/{path}": variable for path, variable in optimizer.named_variables.items()})
     return found

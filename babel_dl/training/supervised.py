@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from babel_dl.core.module import Module
 from babel_dl.core.prediction import Predictor
 from babel_dl.errors import ArgumentError
+from babel_dl.ops import tree
 from babel_dl.ops.tensor import Tensor
 from babel_dl.training.callbacks.base import Callback
 from babel_dl.training.optimizers.base import Optimizer
@@ -88,14 +90,17 @@ class SupervisedTrainer(Trainer):
 
 
 def split_batch(batch: Any) -> list[Any]:
-    """The samples of a batch: named tuples, tuples and dicts of arrays are cut along their first axis."""
-    if isinstance(batch, np.ndarray):
-        return list(batch)
-    if isinstance(batch, tuple) and hasattr(batch, "_fields"):
-        return [type(batch)(*fields) for fields in zip(*map(split_batch, batch), strict=True)]
-    if isinstance(batch, tuple):
-        return list(zip(*map(split_batch, batch), strict=True))
-    if isinstance(batch, dict):
-        return [dict(zip(batch, fields, strict=True)) for fields in zip(*map(split_batch, batch.values()), strict=True)]
-    raise ArgumentError(f"predict can split arrays, tuples and dicts into samples, and the model returned {type(batch).__name__}.")
+    """The samples of a batch: arrays in any nest are cut along their first axis; what has none belongs to every sample.
+
+    Raises:
+        ArgumentError: The model returned no array with a batch axis, or arrays of different lengths.
+    """
+    lengths = {len(leaf) for leaf in tree.leaves(batch) if isinstance(leaf, np.ndarray) and leaf.ndim}
+    if len(lengths) != 1:
+        raise ArgumentError(f"predict cuts what the model returned into samples, and found batch axes of {sorted(lengths) or 'no array'}.")
+    return [tree.map_leaves(partial(_sample, index), batch) for index in range(lengths.pop())]
+
+
+def _sample(index: int, leaf: Any) -> Any:
+    return leaf[index] if isinstance(leaf, np.ndarray) and leaf.ndim else leaf
 

@@ -27,6 +27,7 @@ from babel_dl.training.callbacks.dispatch import CallbackList
 from babel_dl.training.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from babel_dl.training.checkpoint.store import LATEST
 from babel_dl.training.diagnosis import explain_non_finite
+from babel_dl.training.holding import held_parts
 from babel_dl.training.metrics.streaming import StreamingMeans
 from babel_dl.training.optimizers.base import Optimizer
 from babel_dl.training.progress import Progress
@@ -34,6 +35,9 @@ from babel_dl.training.steps import compile_step, run_step
 
 if TYPE_CHECKING:
     from babel_dl.core.config import Config
+
+_OWN_NOTES = ("_scopes", "_plan")
+"""Attributes in which a trainer keeps notes about its parts; these are not searched for parts."""
 
 
 class Trainer(ABC):
@@ -126,13 +130,18 @@ class Trainer(ABC):
 
     @property
     def modules(self) -> dict[str, Module]:
-        """The modules in attributes, by name."""
-        return {name: value for name, value in vars(self).items() if isinstance(value, Module)}
+        """The modules in attributes and in lists, tuples and dicts there, by name: `model`, `critics/0`."""
+        return held_parts(self, Module, _OWN_NOTES)
 
     @property
     def optimizers(self) -> dict[str, Optimizer]:
-        """The optimizers in attributes, by name."""
-        return {name: value for name, value in vars(self).items() if isinstance(value, Optimizer)}
+        """The optimizers in attributes and in lists, tuples and dicts there, by name."""
+        return held_parts(self, Optimizer, _OWN_NOTES)
+
+    @property
+    def variables(self) -> dict[str, Variable]:
+        """The variables in attributes and in lists, tuples and dicts there that belong to no module, by name."""
+        return held_parts(self, Variable, _OWN_NOTES)
 
     @property
     def backend(self) -> Backend:

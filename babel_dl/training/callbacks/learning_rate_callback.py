@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from babel_dl.errors import CallbackError
+from babel_dl.errors import ArgumentError, CallbackError
 from babel_dl.training.callbacks.base import Callback
 from babel_dl.training.optimizers.learning_rates import LearningRateSchedule
 
@@ -20,37 +20,43 @@ class LearningRateUpdateCallback(Callback):
 
     Args:
         schedule: The learning rate as a function of the training step.
-        optimizer: The name of the trainer's attribute to move; None for its only optimizer.
+        optimizer: The optimizer to move, or its name in the trainer (`"generator_optimizer"`); None for the only one.
 
     Raises:
+        ArgumentError: The schedule is none, such as a plain number.
         CallbackError: The trainer has no such optimizer, or several and none is named.
     """
 
-    def __init__(self, schedule: LearningRateSchedule, optimizer: str | None = None) -> None:
+    def __init__(self, schedule: LearningRateSchedule, optimizer: str | Optimizer | None = None) -> None:
+        if not isinstance(schedule, LearningRateSchedule):
+            hint = f"For a fixed rate: Const({schedule!r})."
+            raise ArgumentError(f"LearningRateUpdateCallback needs a schedule, and got {schedule!r}. {hint}")
         self.schedule = schedule
         self.name = optimizer
+        self._target: Optimizer | None = None
         self._moves_momentum = schedule.momentum(0) is not None
 
     def _optimizer(self, trainer: Trainer) -> Optimizer:
         optimizers = trainer.optimizers
         if self.name is None and len(optimizers) == 1:
             return next(iter(optimizers.values()))
-        if self.name not in optimizers:
-            raise CallbackError(
-                f"LearningRateUpdateCallback does not know which optimizer to move: {self.name!r} was named, and the trainer has "
-                f"{', '.join(optimizers) or 'none'}.\n  Name one: LearningRateUpdateCallback(schedule, optimizer=...)"
-            )
-        return optimizers[self.name]
+        for name, optimizer in optimizers.items():
+            if self.name is optimizer or self.name == name:
+                return optimizer
+        raise CallbackError(
+            f"LearningRateUpdateCallback does not know which optimizer to move: {self.name!r} was named, and the trainer has "
+            f"{', '.join(optimizers) or 'none'}.\n  Name one: LearningRateUpdateCallback(schedule, optimizer=...)"
+        )
 
     def on_prepare(self, trainer: Trainer) -> None:
-        """Lets the momentum move, if the schedule moves it."""
-        optimizer = self._optimizer(trainer)
+        """Finds the optimizer, and lets its momentum move, if the schedule moves it."""
+        optimizer = self._target = self._optimizer(trainer)
         if self._moves_momentum and optimizer.momentum_name is not None:
             optimizer.let_move(optimizer.momentum_name)
 
     def on_step_start(self, trainer: Trainer) -> None:
         """Sets what the schedule says for this step."""
-        optimizer = self._optimizer(trainer)
+        optimizer = self._target or self._optimizer(trainer)
         optimizer.learning_rate = self.schedule(trainer.step)
         if self._moves_momentum and optimizer.momentum_name is not None:
             momentum = self.schedule.momentum(trainer.step)
