@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from babel_dl.core import precision
 from babel_dl.core.logged import collect_logged
 from babel_dl.errors import ArgumentError
 from babel_dl.ops import tree
@@ -36,17 +37,24 @@ class Predictor:
 
     Args:
         module: What to run.
+        hand_over: How the module is called with a dict of inputs by name; None for `module(**inputs)`.
     """
 
-    def __init__(self, module: Module) -> None:
+    def __init__(self, module: Module, hand_over: Callable[[dict[str, Any]], Any] | None = None) -> None:
         self.module = module
         self.backend = module.backend
+        call = hand_over or (lambda inputs: module(**inputs))
 
         def run(inputs: dict[str, Any]) -> Any:
             with collect_logged():  # a traced value must not reach a collector outside
-                return tree.pack(unwrap(module(**wrap_natives(tree.unpack(inputs), self.backend))))
+                return tree.pack(unwrap(call(wrap_natives(tree.unpack(inputs), self.backend))))
 
-        self.compiled = self.backend.compile(run)
+        self._run = run
+        self._compile()
+
+    def _compile(self) -> None:
+        self.compiled = self.backend.compile(self._run)
+        self._revision = precision.revision
 
     def __deepcopy__(self, memo: dict[int, Any]) -> None:
         """None: the copy of a module makes a predictor of its own, for this one runs the original."""
@@ -63,6 +71,8 @@ class Predictor:
         """The answers to a batch; every input has the batch axis first."""
         if not self.module.is_built:
             self.module.build_from(**inputs)
+        if self._revision != precision.revision:  # a part may compute in another type now
+            self._compile()
         with evaluation_mode(self.module), self.backend.without_gradients():
             answer = tree.unpack(self.compiled(narrow(tree.pack(inputs))))
         return tree.map_leaves(lambda leaf: self.backend.to_numpy(leaf) if self.backend.is_native(leaf) else leaf, answer)

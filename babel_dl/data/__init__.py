@@ -1,9 +1,10 @@
 """Data: datasets, transformers, loaders and sources. The same batches on every backend."""
 
+from babel_dl.core.registry import register_transformer
 from babel_dl.data.array_dataset import ArrayDataset
 from babel_dl.data.augmentation import RandomCrop, RandomFlip
 from babel_dl.data.batch import Batch
-from babel_dl.data.conversion import AsType, Compose, Normalize
+from babel_dl.data.conversion import AsType, Compose, Normalize, ToTensor
 from babel_dl.data.dataset import Dataset
 from babel_dl.data.image_grid import image_grid_unwrap, image_grid_wrap
 from babel_dl.data.loader import DataLoader
@@ -13,6 +14,6 @@ from babel_dl.data.transformer import Sample, Transformer
 
 __all__ = [
     "SPLIT_DEV", "SPLIT_TEST", "SPLIT_TRAIN", "ArrayDataset", "AsType", "Batch", "ClassOutput", "Compose", "DataLoader", "Dataset",
-    "ImageInput", "Normalize", "RandomCrop", "RandomFlip", "Sample", "Transformer", "image_grid_unwrap", "image_grid_wrap",
-    "load_dataset", "load_images", "read_idx",
+    "ImageInput", "Normalize", "RandomCrop", "RandomFlip", "Sample", "ToTensor", "Transformer", "image_grid_unwrap", "image_grid_wrap",
+    "load_dataset", "load_images", "read_idx", "register_transformer",
 ]

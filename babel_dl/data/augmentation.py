@@ -5,11 +5,13 @@ from typing import Any
 
 import numpy as np
 
+from babel_dl.core.registry import register_transformer
 from babel_dl.data.fields import check_names, replace_fields
 from babel_dl.data.transformer import Sample, Transformer
 from babel_dl.errors import ArgumentError, ShapeError
 
 
+@register_transformer("random_flip", "flip")
 class RandomFlip(Transformer):
     """Mirrors pictures, left for right, in a part of the draws.
 
@@ -55,6 +57,7 @@ class RandomFlip(Transformer):
         return f"RandomFlip({self.probability}, axis={self.axis}, fields={self.fields})"
 
 
+@register_transformer("random_crop")
 class RandomCrop(Transformer):
     """Surrounds pictures with zeros, and cuts a window of a fixed size at a drawn place.
 

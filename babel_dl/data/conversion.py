@@ -5,11 +5,14 @@ from typing import Any
 
 import numpy as np
 
+from babel_dl.core.registry import register_transformer
 from babel_dl.data.fields import check_names, replace_fields
+from babel_dl.data.image_grid import image_grid_wrap
 from babel_dl.data.transformer import Sample, Transformer, is_random, name_of
-from babel_dl.errors import ArgumentError
+from babel_dl.errors import ArgumentError, DTypeError
 
 
+@register_transformer("as_type")
 class AsType(Transformer):
     """Changes the element type of fields.
 
@@ -46,6 +49,7 @@ class AsType(Transformer):
         return f"AsType({self.dtype.name}, fields={self.fields})"
 
 
+@register_transformer("normalize")
 class Normalize(Transformer):
     """Shifts and scales fields to float32.
 
@@ -87,6 +91,56 @@ class Normalize(Transformer):
     def version(self) -> str:
         """All settings."""
         return f"Normalize({self.mean.tolist()}, {self.std.tolist()}, fields={self.fields})"
+
+
+@register_transformer("to_tensor")
+class ToTensor(Transformer):
+    """Makes pictures ready for a network: float32, and a channel axis where there is none.
+
+        uint8:  y = x / 255          floating:  y = x          bool:  y = 1 or 0
+
+    Args:
+        fields: The fields that change, of the input or of the output.
+
+    Shapes:
+        each field: (height, width) or (height, width, channels).      result: (height, width, channels), float32.
+
+    Raises:
+        ArgumentError: No field is named.
+
+    Source: torchvision.transforms.ToTensor, with channels last.
+    """
+
+    def __init__(self, fields: Sequence[str] = ("image",)) -> None:
+        self.fields = check_names(fields, "ToTensor")
+
+    def __call__(self, inp: Any, outp: Any) -> Sample:
+        """The sample with float32 pictures; the given arrays stay as they are.
+
+        Args:
+            inp: Named tuple with the input.
+            outp: Named tuple with the output.
+
+        Raises:
+            ArgumentError: Neither named tuple has a field of `fields`.
+            DTypeError: A picture has whole numbers of another type, so that nobody knows which number is white.
+            ShapeError: A picture has not two or three axes.
+        """
+        return replace_fields(inp, outp, self.fields, self._converted, "ToTensor")
+
+    @staticmethod
+    def _converted(image: Any) -> np.ndarray:
+        grid = image_grid_wrap(image)
+        if grid.dtype == np.uint8:
+            return grid.astype("float32") / np.float32(255.0)
+        if grid.dtype.kind not in "fb":
+            raise DTypeError(f"ToTensor takes pictures of uint8 (0 to 255), floating or bool, and got {grid.dtype.name}. Cast them first.")
+        return grid.astype("float32")
+
+    @property
+    def version(self) -> str:
+        """All settings."""
+        return f"ToTensor(fields={self.fields})"
 
 
 class Compose(Transformer):

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from babel_dl.core import logging
+from babel_dl.core.registry import register_callback
 from babel_dl.errors import ArgumentError
 from babel_dl.training import state
 from babel_dl.training.callbacks.base import Callback
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from babel_dl.training.trainer import Trainer
 
 
+@register_callback("checkpoint")
 class CheckpointCallback(Callback):
     """Saves `latest` after the training part of each epoch and at Ctrl-C, and `best` after each epoch that is better than all before.
 
@@ -25,7 +27,7 @@ class CheckpointCallback(Callback):
 
     Args:
         folder: Where the files lie; None for `checkpoints` in the folder of the run.
-        monitor: Which metric says what is best.
+        monitor: Which metric says what is best; None for "loss/total", and for no `best` where a trainer reports no such number.
         mode: "min" if lower is better, "max" if higher is.
         every_steps: Save `latest` also every so many training steps; None for not.
 
@@ -36,13 +38,15 @@ class CheckpointCallback(Callback):
     """
 
     def __init__(
-        self, folder: str | Path | None = None, monitor: str = TOTAL_LOSS, mode: str = "min", every_steps: int | None = None
+        self, folder: str | Path | None = None, monitor: str | None = None, mode: str = "min", every_steps: int | None = None
     ) -> None:
         if every_steps is not None and every_steps < 1:
             raise ArgumentError(f"CheckpointCallback needs every_steps of at least 1, and got {every_steps}.")
         self.folder = None if folder is None else Path(folder)
         self.every_steps = every_steps
-        self.monitor = Monitor(monitor, mode)
+        self.monitor = Monitor(monitor or TOTAL_LOSS, mode)
+        self._is_asked_for = monitor is not None
+        self._has_told = False
 
     @property
     def store(self) -> CheckpointStore:
@@ -62,12 +66,20 @@ class CheckpointCallback(Callback):
 
     def on_epoch_end(self, trainer: Trainer, metrics: dict[str, float]) -> None:
         """Saves `best` if it is."""
-        if self.monitor.improves(metrics):
+        if not self._is_asked_for and self.monitor.name not in metrics:
+            self._tell_once(metrics)
+        elif self.monitor.improves(metrics):
             self._save(trainer, BEST)
 
     def on_fit_interrupted(self, trainer: Trainer) -> None:
         """Saves `latest`, so that nothing is lost."""
         self._save(trainer, LATEST)
+
+    def _tell_once(self, metrics: dict[str, float]) -> None:
+        if not self._has_told:
+            self._has_told = True
+            found = ", ".join(metrics) or "no numbers"
+            logging.info(f"No checkpoint is called best: there is no {self.monitor.name!r}, only {found}. Name one by monitor=...")
 
     def _save(self, trainer: Trainer, name: str) -> None:
         trainer.read_metrics()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from babel_dl.core.registry import register_callback
 from babel_dl.errors import ArgumentError
 from babel_dl.training.callbacks.base import Callback
 from babel_dl.training.callbacks.monitor import Monitor
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from babel_dl.training.trainer import Trainer
 
 
+@register_callback("early_stopping")
 class EarlyStopping(Callback):
     """Stops when a metric has not become better for some epochs.
 

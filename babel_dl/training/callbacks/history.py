@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from babel_dl.core.registry import register_callback
 from babel_dl.training.callbacks.base import REPORT, Callback
 from babel_dl.training.run_folder import run_folder
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from babel_dl.training.trainer import Trainer
 
 
+@register_callback("history")
 class HistoryCallback(Callback):
     """Writes one row for each training part and each evaluation: `history.jsonl` as they come, `history.csv` after each epoch.
 

@@ -6,6 +6,7 @@ import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from babel_dl.core.registry import register_callback
 from babel_dl.errors import MissingPackageError
 from babel_dl.training.callbacks.base import REPORT, Callback
 from babel_dl.training.run_folder import run_folder
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from babel_dl.training.trainer import Trainer
 
 
+@register_callback("tensorboard")
 class TensorboardCallback(Callback):
     """Writes metrics and learning rates as TensorBoard events, in `train` and `dev` below a folder, by training step.
 

@@ -1,5 +1,6 @@
 """What training makes small. Accuracies are here too, because a loss logs them; more of them are in `babel_dl.training.metrics`."""
 
+from babel_dl.core.registry import register_loss
 from babel_dl.training.losses.base import Loss
 from babel_dl.training.losses.classification import (
     BinaryCrossEntropyLossFromLogits,
@@ -14,5 +15,5 @@ from babel_dl.training.metrics import BinaryAccuracy, CategoricalAccuracy, Spars
 __all__ = [
     "BinaryAccuracy", "BinaryCrossEntropyLossFromLogits", "CategoricalAccuracy", "CrossEntropyLossFromLogits", "Loss", "Masked",
     "MeanAbsoluteError", "MeanSquaredError", "SmoothL1Loss", "SparseCategoricalAccuracy", "SparseCrossEntropyLossFromLogits",
-    "TopKAccuracy", "Weighted", "check_labels", "masked_mean", "weighted_mean",
+    "TopKAccuracy", "Weighted", "check_labels", "masked_mean", "register_loss", "weighted_mean",
 ]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from babel_dl.core.logged import log_value
 from babel_dl.core.module import Module
+from babel_dl.core.precision import FLOAT32
 from babel_dl.core.variable import Variable
 from babel_dl.ops.dispatch import as_tensor
 
@@ -15,6 +16,10 @@ class Loss(Module):
 
     The trainer needs a scalar. The losses of this package give a value for each sample or element, so that users weight, mask, add and
     take the `mean()` themselves. Parts and metrics are reported on the way by `log`.
+
+    Attributes:
+        compares_tensors: Whether `call` takes one tensor of each side, as the losses of this package do, and not all that the model
+            answered and the dataset says. `babel_dl.fit` picks the tensors then.
 
     Example:
         >>> from babel_dl import ops
@@ -26,12 +31,15 @@ class Loss(Module):
         1.5
     """
 
-    def call(self, y_pred: Any, y_true: Any) -> Any:
-        """The loss.
+    compares_tensors: ClassVar[bool] = False
+    _precision = FLOAT32  # unless one is told otherwise itself: a total over a batch has no room in 8 bits
+
+    def call(self, *args: Any, **kwargs: Any) -> Any:
+        """The loss: a scalar, or named scalars with their total as "loss". A subclass writes `call(self, y_pred, y_true)`.
 
         Args:
-            y_pred: What the model answered: a tensor, or a named tuple of tensors.
-            y_true: What the dataset says, in the same form.
+            args: What the model answered, and what the dataset says: tensors, or named tuples of tensors.
+            kwargs: With a third parameter `inputs`, what the model was given.
 
         Raises:
             NotImplementedError: The subclass did not write it.

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from babel_dl import ops
+from babel_dl.core.registry import register_loss
 from babel_dl.errors import ArgumentError, ShapeError
 from babel_dl.ops.dispatch import wrap
 from babel_dl.ops.tensor import Tensor, TensorLike
@@ -15,6 +16,7 @@ from babel_dl.training.losses.labels import check_if_diagnosing, check_labels
 from babel_dl.training.metrics.matching import as_pair, check_floating, fits, match_labels, match_shapes, title
 
 
+@register_loss("cross_entropy", "sparse_cross_entropy")
 class SparseCrossEntropyLossFromLogits(Loss):
     """The cross entropy of the class whose number is the label.
 
@@ -42,6 +44,8 @@ class SparseCrossEntropyLossFromLogits(Loss):
     Source: torch.nn.functional.cross_entropy with class indices.
     """
 
+    compares_tensors = True
+
     def __init__(self, label_smoothing: float = 0.0) -> None:
         super().__init__()
         self.label_smoothing = _checked_smoothing(label_smoothing, type(self).__name__)
@@ -62,6 +66,7 @@ class SparseCrossEntropyLossFromLogits(Loss):
         return (1 - self.label_smoothing) * loss - self.label_smoothing * ops.log_softmax(logits).mean(axis=-1)
 
 
+@register_loss("categorical_cross_entropy")
 class CrossEntropyLossFromLogits(Loss):
     """The cross entropy of a probability for each class.
 
@@ -87,6 +92,8 @@ class CrossEntropyLossFromLogits(Loss):
     Source: torch.nn.functional.cross_entropy with class probabilities.
     """
 
+    compares_tensors = True
+
     def __init__(self, label_smoothing: float = 0.0) -> None:
         super().__init__()
         self.label_smoothing = _checked_smoothing(label_smoothing, type(self).__name__)
@@ -108,6 +115,7 @@ class CrossEntropyLossFromLogits(Loss):
         return -(targets * ops.log_softmax(logits)).sum(axis=-1)
 
 
+@register_loss("bce", "binary_cross_entropy")
 class BinaryCrossEntropyLossFromLogits(Loss):
     """The cross entropy of yes and no, for each element.
 
@@ -130,6 +138,8 @@ class BinaryCrossEntropyLossFromLogits(Loss):
 
     Source: torch.nn.functional.binary_cross_entropy_with_logits.
     """
+
+    compares_tensors = True
 
     def call(self, y_pred: TensorLike, y_true: TensorLike) -> Tensor:
         """The loss of each element."""

@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 
 from babel_dl import ops
+from babel_dl.core.registry import register_loss, register_metric
 from babel_dl.errors import ArgumentError
 from babel_dl.ops.tensor import Tensor, TensorLike
 from babel_dl.training.losses.base import Loss
 from babel_dl.training.metrics.matching import match_shapes
 
 
+@register_metric("mse", "mean_squared_error")
+@register_loss("mse", "mean_squared_error")
 class MeanSquaredError(Loss):
     """The square of the difference, for each element; the mean is left to the caller.
 
@@ -32,12 +35,16 @@ class MeanSquaredError(Loss):
     Source: torch.nn.functional.mse_loss.
     """
 
+    compares_tensors = True
+
     def call(self, y_pred: TensorLike, y_true: TensorLike) -> Tensor:
         """The loss of each element."""
         y_pred, y_true = match_shapes(self, y_pred, y_true)
         return ops.square(y_pred - y_true.astype(y_pred.dtype))
 
 
+@register_metric("mae", "mean_absolute_error")
+@register_loss("mae", "mean_absolute_error")
 class MeanAbsoluteError(Loss):
     """The size of the difference, for each element; the mean is left to the caller.
 
@@ -59,12 +66,15 @@ class MeanAbsoluteError(Loss):
     Source: torch.nn.functional.l1_loss.
     """
 
+    compares_tensors = True
+
     def call(self, y_pred: TensorLike, y_true: TensorLike) -> Tensor:
         """The loss of each element."""
         y_pred, y_true = match_shapes(self, y_pred, y_true)
         return ops.abs(y_pred - y_true.astype(y_pred.dtype))
 
 
+@register_loss("smooth_l1")
 class SmoothL1Loss(Loss):
     """A parabola near 0 and a straight line beyond, for each element: outliers pull no harder than `beta` does.
 
@@ -89,6 +99,8 @@ class SmoothL1Loss(Loss):
 
     Source: Girshick 2015, eq. 3; torch.nn.functional.smooth_l1_loss.
     """
+
+    compares_tensors = True
 
     def __init__(self, beta: float = 1.0) -> None:
         super().__init__()

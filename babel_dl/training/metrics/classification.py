@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 
 from babel_dl import ops
+from babel_dl.core.registry import register_metric
 from babel_dl.errors import ArgumentError, ShapeError
 from babel_dl.ops.tensor import Tensor, TensorLike
 from babel_dl.training.metrics.base import Metric
 from babel_dl.training.metrics.matching import as_pair, check_floating, fits, match_labels, match_shapes, title
 
 
+@register_metric("sparse_categorical_accuracy")
 class SparseCategoricalAccuracy(Metric):
     """1 where the class with the highest score is the label, else 0. Of equal scores the first counts.
 
@@ -40,6 +42,7 @@ class SparseCategoricalAccuracy(Metric):
         return (scores.argmax() == labels.astype("int32")).astype("float32")
 
 
+@register_metric("categorical_accuracy")
 class CategoricalAccuracy(Metric):
     """1 where the class with the highest score is the one with the highest target, else 0. Of equal ones the first counts.
 
@@ -76,6 +79,7 @@ class CategoricalAccuracy(Metric):
         return (scores.argmax() == targets.argmax()).astype("float32")
 
 
+@register_metric("binary_accuracy")
 class BinaryAccuracy(Metric):
     """1 where the prediction is on the right side of a threshold, else 0.
 
@@ -116,6 +120,7 @@ class BinaryAccuracy(Metric):
         return ((scores > self._boundary) == wanted).astype("float32")
 
 
+@register_metric("top_k", "top_k_accuracy")
 class TopKAccuracy(Metric):
     """1 where the label is among the `k` classes with the highest scores, else 0. Of equal scores the first ones count, as in argmax.
 
@@ -154,3 +159,53 @@ class TopKAccuracy(Metric):
             raise ArgumentError(f"{title(self)} was made for k={self.k}, and there are {classes} classes: all would be right. Lower k.")
         best = ops.argsort(scores, axis=-1, descending=True)[..., : self.k]  # (*batch, k)
         return (best == ops.expand_dims(labels.astype("int32"), -1)).any(axis=-1).astype("float32")
+
+
+@register_metric("acc", "accuracy")
+class Accuracy(Metric):
+    """1 where the answer is right, else 0: of classes, or of yes and no, by the shapes.
+
+        y_pred (*batch, classes), y_true (*batch,) or (*batch, 1)            SparseCategoricalAccuracy
+        y_pred (*batch,) or (*batch, 1), y_true (*batch,) or (*batch, 1)     BinaryAccuracy(from_logits=True)
+
+    Yes and no come from logits, as the losses of this package take them: above 0 is yes. What is neither is refused: two equal shapes may
+    be one class of many, or many times yes and no.
+
+    Shapes:
+        y_pred, y_true: see above; y_pred is floating, y_true of any type, for classes an integer.      returns: (*batch,), float32.
+
+    Raises:
+        ShapeError: The shapes do not fit, or leave open what is meant.
+        DTypeError: Labels of classes are no integers, or the scores are.
+        ArgumentError: A tuple or dict came in the place of a tensor.
+
+    Example:
+        >>> accuracy = Accuracy()
+        >>> accuracy(ops.asarray([[0.1, 0.9], [0.8, 0.2]]), ops.asarray([1, 1])).numpy()
+        array([1., 0.], dtype=float32)
+        >>> accuracy(ops.asarray([[2.0], [-1.0]]), ops.asarray([1, 1])).numpy()
+        array([1., 0.], dtype=float32)
+
+    Source: what "accuracy" means in keras.Model.compile, which also guesses where it cannot know.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.of_classes = SparseCategoricalAccuracy()
+        self.of_yes_and_no = BinaryAccuracy(from_logits=True)
+
+    def call(self, y_pred: TensorLike, y_true: TensorLike) -> Tensor:
+        """1 or 0 for each sample."""
+        y_pred, y_true = as_pair(self, y_pred, y_true)
+        scores, targets = y_pred.shape, y_true.shape
+        has_classes = len(scores) > 1 and scores[-1] != 1
+        if has_classes and fits(scores, targets):
+            raise ShapeError(
+                f"{title(self)} cannot know what is right: y_pred and y_true both have shape {scores}.\n"
+                f"  For a probability of each class take 'categorical_accuracy', for several answers of yes and no\n"
+                f"  'binary_accuracy' with from_logits=True, or False for probabilities."
+            )
+        if has_classes:
+            return self.of_classes(y_pred, y_true)
+        right = self.of_yes_and_no(y_pred, y_true)
+        return ops.squeeze(right, -1) if right.ndim > 1 and right.shape[-1] == 1 else right

@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass, field
 
+from babel_dl.core.registry import register_schedule
 from babel_dl.errors import ArgumentError
 from babel_dl.training.optimizers.learning_rates.checks import checked_step, take_count, take_number
 from babel_dl.training.optimizers.learning_rates.schedule import LearningRateSchedule, register
 
 
+@register_schedule("warmup")
 @register
 @dataclass(frozen=True)
 class LinearWarmUp(LearningRateSchedule):

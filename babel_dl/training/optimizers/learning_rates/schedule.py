@@ -5,6 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
+from babel_dl.core.registry import SCHEDULES
 from babel_dl.errors import ArgumentError, did_you_mean
 
 
@@ -73,7 +74,7 @@ class LearningRateSchedule(ABC):
             ArgumentError: The class is not registered, so no file could name it.
         """
         kind = type(self).__name__
-        if _SCHEDULES.get(kind) is not type(self):
+        if SCHEDULES.known(kind) is not type(self):
             raise ArgumentError(f"Schedule {kind} is not registered, so no file can hold it. Put `@learning_rates.register` above it.")
         return {"kind": kind, **{name: _plain(getattr(self, name)) for name in _settings(type(self))}}
 
@@ -104,11 +105,10 @@ class LearningRateSchedule(ABC):
 
 
 ScheduleClass = TypeVar("ScheduleClass", bound=type[LearningRateSchedule])
-_SCHEDULES: dict[str, type[LearningRateSchedule]] = {}
 
 
 def register(schedule_class: ScheduleClass) -> ScheduleClass:
-    """Lets configurations and checkpoints hold schedules of a class; a decorator, above `@dataclass(frozen=True)`.
+    """Lets configurations and checkpoints hold schedules of a class, under its own name; a decorator, above `@dataclass(frozen=True)`.
 
     Args:
         schedule_class: A dataclass that derives from `LearningRateSchedule`.
@@ -119,25 +119,20 @@ def register(schedule_class: ScheduleClass) -> ScheduleClass:
     Raises:
         ArgumentError: The class is no such dataclass, or another class has its name.
     """
-    name = schedule_class.__name__
     if not dataclasses.is_dataclass(schedule_class) or not issubclass(schedule_class, LearningRateSchedule):
         advice = "It takes a dataclass that derives from LearningRateSchedule; put it above `@dataclass(frozen=True)`."
-        raise ArgumentError(f"register got {name}. {advice}")
-    known = _SCHEDULES.get(name, schedule_class)
-    # The same class defined anew is a notebook cell run twice, and welcome.
-    if (known.__module__, known.__qualname__) != (schedule_class.__module__, schedule_class.__qualname__):
-        raise ArgumentError(f"A schedule named {name!r} is registered already, by {known.__module__}. Choose another class name.")
-    _SCHEDULES[name] = schedule_class
-    return schedule_class
+        raise ArgumentError(f"register got {schedule_class.__name__}. {advice}")
+    return SCHEDULES.register(schedule_class.__name__)(schedule_class)
 
 
 def _named(parent: type[LearningRateSchedule], kind: object) -> type[LearningRateSchedule]:
-    known = [name for name, found in _SCHEDULES.items() if issubclass(found, parent)]
+    classes = [found for found in SCHEDULES.registered().values() if isinstance(found, type) and issubclass(found, parent)]
+    known = {found.__name__: found for found in classes if SCHEDULES.known(found.__name__) is found}
     if not isinstance(kind, str):
         raise ArgumentError(f"A stored schedule has kind {kind!r}. It must name one of: {', '.join(sorted(known))}.")
     if kind not in known:
         raise ArgumentError(f"There is no {parent.__name__} of kind {kind!r}.{did_you_mean(kind, known)}")
-    return _SCHEDULES[kind]
+    return known[kind]
 
 
 def _settings(schedule_class: Any) -> dict[str, bool]:
