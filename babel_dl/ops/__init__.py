@@ -51,6 +51,7 @@ from babel_dl.ops.elementwise import (
 from babel_dl.ops.neural import (
     average_pool,
     convolution,
+    convolution_transpose,
     elu,
     gelu,
     hard_sigmoid,
@@ -60,21 +61,24 @@ from babel_dl.ops.neural import (
     max_pool,
     one_hot,
     relu,
+    selu,
     sigmoid,
     silu,
     softmax,
     softplus,
 )
+from babel_dl.ops.padding import pad
 from babel_dl.ops.reduction import all, any, argmax, argmin, argsort, cumulative_sum, logsumexp, matmul, max, mean, min, prod, sum, var
+from babel_dl.ops.resizing import resize
 from babel_dl.ops.shape import (
     broadcast_to,
     concat,
     expand_dims,
     flip,
     getitem,
-    pad,
     permute_dims,
     reshape,
+    split,
     squeeze,
     stack,
     take,
@@ -86,11 +90,11 @@ from babel_dl.ops.tensor import ITensor, Tensor, TensorLike
 __all__ = [
     "ITensor", "Tensor", "TensorLike", "abs", "add", "all", "any", "arange", "argmax", "argmin", "argsort", "asarray", "astype",
     "average_pool", "bitwise_and", "bitwise_left_shift", "bitwise_or", "bitwise_right_shift", "bitwise_xor", "broadcast_to", "ceil",
-    "clip", "concat", "convolution", "cos", "cumulative_sum", "divide", "elu", "equal", "erf", "exp", "expand_dims", "expm1", "flip",
-    "floor", "floor_divide", "from_dlpack", "full", "gelu", "getitem", "greater", "greater_equal", "hard_sigmoid", "isfinite", "isnan",
-    "leaky_relu", "less", "less_equal", "linear", "log", "log1p", "log_softmax", "logical_and", "logical_not", "logical_or",
-    "logsumexp", "matmul", "max", "max_pool", "maximum", "mean", "min", "minimum", "multiply", "negative", "not_equal", "one_hot",
-    "ones", "ones_like", "pad", "permute_dims", "power", "prod", "relu", "remainder", "reshape", "round", "sigmoid", "sign", "silu",
-    "sin", "softmax", "softplus", "sqrt", "square", "squeeze", "stack", "stop_gradient", "subtract", "sum", "take", "take_along_axis",
-    "tanh", "tile", "var", "where", "zeros", "zeros_like",
+    "clip", "concat", "convolution", "convolution_transpose", "cos", "cumulative_sum", "divide", "elu", "equal", "erf", "exp",
+    "expand_dims", "expm1", "flip", "floor", "floor_divide", "from_dlpack", "full", "gelu", "getitem", "greater", "greater_equal",
+    "hard_sigmoid", "isfinite", "isnan", "leaky_relu", "less", "less_equal", "linear", "log", "log1p", "log_softmax", "logical_and",
+    "logical_not", "logical_or", "logsumexp", "matmul", "max", "max_pool", "maximum", "mean", "min", "minimum", "multiply", "negative",
+    "not_equal", "one_hot", "ones", "ones_like", "pad", "permute_dims", "power", "prod", "relu", "remainder", "reshape", "resize",
+    "round", "selu", "sigmoid", "sign", "silu", "sin", "softmax", "softplus", "split", "sqrt", "square", "squeeze", "stack",
+    "stop_gradient", "subtract", "sum", "take", "take_along_axis", "tanh", "tile", "var", "where", "zeros", "zeros_like",
 ]

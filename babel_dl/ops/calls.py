@@ -193,7 +193,7 @@ def reduce(name: str, x: Any, axis: Axes, keepdims: bool) -> Tensor:
     axes = normalize_axes(axis, len(shape), name)
     if not axes:
         return wrap(native, backend)
-    if name in ("max", "min", "mean") and math.prod(shape[a] for a in axes if shape[a] is not None) == 0:
+    if name in ("max", "min", "mean") and math.prod([shape[a] for a in axes if shape[a] is not None]) == 0:
         raise ShapeError(f"ops.{name} over no elements has no value; the shape is {shape}.")
     return wrap(getattr(backend, name)(native, axes, keepdims), backend)
 

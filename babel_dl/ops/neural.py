@@ -1,18 +1,17 @@
 """Primitives of neural networks on handles. Tensors are channels last; layers check shapes, so these trust them.
 
-Activations that are short formulas are written here, once, for every backend.
+Activations are the backends' own where one kernel takes the place of several; the others are written here, once.
 """
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from babel_dl.backend.dtypes import BOOL, DEFAULT_FLOAT, is_floating, is_integer, promote
 from babel_dl.errors import DTypeError
 from babel_dl.ops.calls import normalize_axis
 from babel_dl.ops.dispatch import accepts_natives, as_tensor, check_same_backend, wrap
-from babel_dl.ops.elementwise import erf, expm1, where
+from babel_dl.ops.elementwise import where
 from babel_dl.ops.tensor import Tensor, TensorLike
 
 
@@ -67,7 +66,8 @@ def log_softmax(x: TensorLike, axis: int = -1) -> Tensor:
 @accepts_natives
 def silu(x: TensorLike) -> Tensor:
     """x * sigmoid(x)."""
-    return x * sigmoid(x)
+    x = _floating(x)
+    return wrap(x.backend.silu(x.native), x.backend)
 
 
 @accepts_natives
@@ -76,22 +76,28 @@ def gelu(x: TensorLike, approximate: bool = False) -> Tensor:
 
     Source: Hendrycks and Gimpel 2016, section 2.
     """
-    if approximate:
-        inner = math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x)
-        return 0.5 * x * (2 * sigmoid(2 * inner))
-    return 0.5 * x * (1 + erf(x * math.sqrt(0.5)))
+    x = _floating(x)
+    return wrap(x.backend.gelu(x.native, approximate), x.backend)
 
 
 @accepts_natives
 def leaky_relu(x: TensorLike, negative_slope: float = 0.01) -> Tensor:
-    """x above 0, negative_slope * x below."""
-    return where(x > 0, x, negative_slope * x)
+    """x above 0, negative_slope * x below; its gradient at 0 is the slope."""
+    x = _floating(x)
+    return wrap(x.backend.leaky_relu(x.native, negative_slope), x.backend)
 
 
 @accepts_natives
 def elu(x: TensorLike, alpha: float = 1.0) -> Tensor:
     """x above 0, alpha * (exp(x) - 1) below. Source: Clevert et al. 2015, eq. 15."""
-    return where(x > 0, x, alpha * expm1(where(x > 0, 0.0, x)))  # a minimum would halve the gradient at 0
+    x = _floating(x)
+    return wrap(x.backend.elu(x.native, alpha), x.backend)
+
+
+@accepts_natives
+def selu(x: TensorLike) -> Tensor:
+    """1.0507 * elu(x, 1.67326): keeps mean 0 and variance 1 from layer to layer. Source: Klambauer et al. 2017, eq. 2."""
+    return 1.0507009873554805 * elu(x, 1.6732632423543772)
 
 
 @accepts_natives
@@ -141,6 +147,32 @@ def convolution(
         BackendError: Tensors of two backends meet.
     """
     return wrap(x.backend.convolution(*_of_one_type(x, kernel, bias), stride, padding, dilation, groups), x.backend)
+
+
+@accepts_natives
+def convolution_transpose(
+    x: TensorLike,
+    kernel: TensorLike,
+    bias: TensorLike | None,
+    stride: tuple[int, ...],
+    padding: tuple[tuple[int, int], ...],
+    dilation: tuple[int, ...],
+    groups: int = 1,
+) -> Tensor:
+    """Each element of x writes the window, times itself, at `stride` times its place; what overlaps adds up. Types promote.
+
+        full[i * stride + u * dilation] += x[i] @ kernel[u]        size = (n - 1) * stride + (window - 1) * dilation + 1
+        result = full[before : size - after] + bias
+
+    Padding is what is cut off the full result; an `after` below 0 adds places that nothing writes to.
+
+    Shapes:
+        x: (batch, *spatial, in). kernel: (*window, in / groups, out). returns: (batch, *spatial, out).
+
+    Raises:
+        BackendError: Tensors of two backends meet.
+    """
+    return wrap(x.backend.convolution_transpose(*_of_one_type(x, kernel, bias), stride, padding, dilation, groups), x.backend)
 
 
 @accepts_natives

@@ -24,7 +24,7 @@ def reshape(x: TensorLike, shape: tuple[int, ...] | int) -> Tensor:
     sizes = (shape,) if isinstance(shape, int) else tuple(int(size) for size in shape)
     old = x.shape
     if None not in old:
-        known, count = math.prod(size for size in sizes if size != -1), math.prod(old)
+        known, count = math.prod([size for size in sizes if size != -1]), math.prod(old)
         fits = count == known if -1 not in sizes else sizes.count(-1) == 1 and (count % known == 0 if known else count == 0)
         if not fits:
             raise ShapeError(f"ops.reshape cannot make {sizes} from {old}: that has {count} elements. One size may be -1.")
@@ -104,6 +104,52 @@ def concat(xs: Sequence[TensorLike], axis: int = 0) -> Tensor:
 
 
 @accepts_natives
+def split(x: TensorLike, parts: int | Sequence[int], axis: int = 0) -> tuple[Tensor, ...]:
+    """The tensor in parts along an axis.
+
+    Args:
+        x: Any tensor.
+        parts: How many parts of equal size; or the size of each part, one of which may be -1 for whatever is left.
+        axis: Which axis; negative counts from the end.
+
+    Raises:
+        ShapeError: There is no such axis, or the sizes do not add up to its size.
+        ArgumentError: `parts` is below 1, or a size below 0.
+
+    Example:
+        >>> from babel_dl import ops
+        >>> [part.shape for part in ops.split(ops.zeros((2, 6)), 2, axis=-1)]
+        [(2, 3), (2, 3)]
+        >>> [part.shape for part in ops.split(ops.zeros((2, 6)), (1, -1), axis=-1)]
+        [(2, 1), (2, 5)]
+
+    Source: with a number torch.chunk, with sizes torch.split.
+    """
+    x = as_tensor(x)
+    axis = normalize_axis(axis, x.ndim, "split")
+    sizes = _part_sizes(parts, x.shape, axis)
+    return tuple(wrap(part, x.backend) for part in x.backend.split(x.native, sizes, axis))
+
+
+def _part_sizes(parts: int | Sequence[int], shape: tuple[int, ...], axis: int) -> tuple[int, ...]:
+    size = shape[axis]
+    given = (parts,) if isinstance(parts, int) else tuple(parts)
+    low = 1 if isinstance(parts, int) else -1
+    if not given or any(isinstance(part, bool) or not isinstance(part, int) or part < low for part in given) or given.count(-1) > 1:
+        raise ArgumentError(f"ops.split needs a number of parts of at least 1, or their sizes, one of which may be -1; it got {parts!r}.")
+    if size is None:
+        raise ShapeError(f"ops.split cannot part axis {axis} of shape {shape}: its size is not known.")
+    if isinstance(parts, int):
+        if size % parts:
+            raise ShapeError(f"ops.split cannot part axis {axis} of shape {shape} into {parts} equal parts. Give their sizes.")
+        return (size // parts,) * parts
+    rest = size - sum(part for part in given if part >= 0)
+    if rest < 0 or (rest and -1 not in given):
+        raise ShapeError(f"ops.split got the sizes {given} for axis {axis} of shape {shape}; they must add up to {size}. One may be -1.")
+    return tuple(rest if part == -1 else part for part in given)
+
+
+@accepts_natives
 def stack(xs: Sequence[TensorLike], axis: int = 0) -> Tensor:
     """The tensors joined along a new axis; types promote.
 
@@ -152,18 +198,6 @@ def tile(x: TensorLike, repetitions: tuple[int, ...]) -> Tensor:
 
 
 @accepts_natives
-def pad(x: TensorLike, widths: Sequence[tuple[int, int]], value: float = 0) -> Tensor:
-    """`value` before and after each axis.
-
-    Raises:
-        ArgumentError: There is not one pair for each axis.
-    """
-    x = as_tensor(x)
-    check_same_length("pad", len(widths), x.ndim, "pairs (before, after), one for each axis")
-    return wrap(x.backend.pad(x.native, tuple((int(a), int(b)) for a, b in widths), value), x.backend)
-
-
-@accepts_natives
 def getitem(x: TensorLike, index: Any) -> Tensor:
     """`x[index]` with whole numbers, slices, `None`, `...`, and at most one integer or bool tensor.
 
@@ -177,7 +211,7 @@ def getitem(x: TensorLike, index: Any) -> Tensor:
     parts = index if isinstance(index, tuple) else (index,)
     _check_index(parts, x.shape)
     backend = x.backend
-    natives = tuple(as_tensor(p, backend).native if is_tensor(p) or hasattr(p, "dtype") or isinstance(p, list) else p for p in parts)
+    natives = tuple(p if p is None or p is ... or isinstance(p, (int, slice)) else as_tensor(p, backend).native for p in parts)
     return wrap(backend.getitem(x.native, natives), backend)
 
 

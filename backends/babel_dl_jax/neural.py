@@ -7,6 +7,9 @@ from jax import lax
 from babel_dl.backend.contract import Native, Neural, Pairs
 from babel_dl_jax import normalization, pooling
 from babel_dl_jax.binding import bound
+from babel_dl_jax.narrow import in_float32, is_narrow, with_bias
+from babel_dl_jax.resizing import interpolate, upsample
+from babel_dl_jax.transposed_convolution import convolve_transposed
 
 _LAYOUT = ("NHWC", "HWIO", "NHWC")
 
@@ -16,8 +19,7 @@ class JaxNeural(Neural):
 
     def linear(self, x: Native, kernel: Native, bias: Native | None) -> Native:
         """`lax.dot_general` over the last axis."""
-        product = lax.dot_general(x, kernel, (((x.ndim - 1,), (0,)), ((), ())))
-        return product if bias is None else product + bias
+        return with_bias(lax.dot_general(x, kernel, (((x.ndim - 1,), (0,)), ((), ()))), bias)
 
     def convolution(
         self,
@@ -36,7 +38,20 @@ class JaxNeural(Neural):
         result = lax.conv_general_dilated(
             x, kernel, stride, padding, rhs_dilation=dilation, dimension_numbers=_LAYOUT, feature_group_count=groups
         )
-        return result if bias is None else result + bias
+        return with_bias(result, bias)
+
+    def convolution_transpose(
+        self,
+        x: Native,
+        kernel: Native,
+        bias: Native | None,
+        stride: tuple[int, ...],
+        padding: Pairs,
+        dilation: tuple[int, ...],
+        groups: int,
+    ) -> Native:
+        """A convolution of the spread input. See `transposed_convolution.py`."""
+        return with_bias(convolve_transposed(x, kernel, stride, padding, dilation, groups), bias)
 
     def max_pool(self, x: Native, window: tuple[int, ...], stride: tuple[int, ...], padding: Pairs, dilation: tuple[int, ...]) -> Native:
         """The larger of shifted views."""
@@ -46,40 +61,60 @@ class JaxNeural(Neural):
         """The sum of shifted views, divided by their number."""
         return pooling.average_pool(x, window, stride, padding, count_padding)
 
+    upsample = bound(upsample)
+    interpolate = bound(interpolate)
+
     def batch_norm(self, x: Native, scale: Native | None, offset: Native | None, eps: float) -> tuple[Native, Native, Native]:
         """In two passes; halves in float32. Forward mode (`jax.jvp`) is not defined for it."""
         return normalization.batch_norm(x, scale, offset, eps)
 
     def normalize(self, x: Native, mean: Native, variance: Native, scale: Native | None, offset: Native | None, eps: float) -> Native:
-        """The channels' factor first, then one multiplication for each element."""
+        """The channels' factor first, then one multiplication for each element; halves in float32."""
+        if is_narrow(x):
+            return in_float32(self.normalize, x, mean, variance, scale, offset, eps)
         factor = lax.rsqrt(variance + eps)
         result = (x - mean) * (factor if scale is None else factor * scale)
         return result if offset is None else result + offset
 
     def layer_norm(self, x: Native, num_axes: int, scale: Native | None, offset: Native | None, eps: float) -> Native:
         """In two passes; halves in float32."""
+        if is_narrow(x):
+            return in_float32(self.layer_norm, x, num_axes, scale, offset, eps)
         axes = tuple(range(x.ndim - num_axes, x.ndim))
-        wide = x.astype(normalization.wide_dtype(x))
-        centred = wide - jnp.mean(wide, axes, keepdims=True)
-        result = (centred * lax.rsqrt(jnp.mean(lax.square(centred), axes, keepdims=True) + eps)).astype(x.dtype)
+        centred = x - jnp.mean(x, axes, keepdims=True)
+        result = centred * lax.rsqrt(jnp.mean(lax.square(centred), axes, keepdims=True) + eps)
         if scale is not None:
             result = result * scale
         return result if offset is None else result + offset
 
     relu = bound(jax.nn.relu)
+
+    def leaky_relu(self, x: Native, negative_slope: float) -> Native:
+        """A choice; the gradient at 0 of `jax.nn.leaky_relu` is 1."""
+        return jnp.where(x > 0, x, negative_slope * x)
+
+    elu = bound(jax.nn.elu)
+
+    def gelu(self, x: Native, approximate: bool) -> Native:
+        """`jax.nn.gelu`; halves in float32: in float16 the cube of 41 is infinite."""
+        return in_float32(jax.nn.gelu, x, approximate) if is_narrow(x) else jax.nn.gelu(x, approximate)
+
+    silu = bound(jax.nn.silu)
     sigmoid = bound(jax.nn.sigmoid)
     softplus = bound(jax.nn.softplus)
 
     def softmax(self, x: Native, axis: int) -> Native:
-        """`jax.nn.softmax`."""
-        return jax.nn.softmax(x, axis)
+        """`jax.nn.softmax`; halves in float32."""
+        return in_float32(jax.nn.softmax, x, axis) if is_narrow(x) else jax.nn.softmax(x, axis)
 
     def log_softmax(self, x: Native, axis: int) -> Native:
-        """`jax.nn.log_softmax`."""
-        return jax.nn.log_softmax(x, axis)
+        """`jax.nn.log_softmax`; halves in float32."""
+        return in_float32(jax.nn.log_softmax, x, axis) if is_narrow(x) else jax.nn.log_softmax(x, axis)
 
     def sparse_cross_entropy(self, logits: Native, labels: Native) -> Native:
         """The label's entry of `jax.nn.log_softmax`, found by comparison: its gradient is elementwise, a gather's would be a scatter."""
+        if is_narrow(logits):
+            return in_float32(self.sparse_cross_entropy, logits, labels)
         if labels.dtype.itemsize < 4:
             labels = labels.astype(jnp.int32)
         classes = lax.broadcasted_iota(labels.dtype, logits.shape, logits.ndim - 1)

@@ -43,6 +43,10 @@ class JaxShape(Shape):
         """`jnp.stack`."""
         return jnp.stack(xs, axis)
 
+    def split(self, x: Native, sizes: tuple[int, ...], axis: int) -> tuple[Native, ...]:
+        """`lax.split`."""
+        return tuple(lax.split(x, sizes, axis))
+
     def flip(self, x: Native, axes: tuple[int, ...]) -> Native:
         """`lax.rev`."""
         return lax.rev(x, axes)

@@ -29,14 +29,14 @@ def _correlate(x: Native, kernel: Native, strides: list[int], word: str, groups:
         height, width, _, channels = kernel.shape
         depthwise = raw.Reshape(tensor=kernel, shape=integers((height, width, groups, channels // groups)))
         return raw.DepthwiseConv2dNative(input=x, filter=depthwise, strides=strides, padding=word)
-    if groups == 1 or _groups_have_gradients(x.dtype):
+    if groups == 1 or groups_have_gradients(x.dtype):
         return raw.Conv2D(input=x, filter=kernel, strides=strides, padding=word)
     parts = zip(tf.split(x, groups, -1), tf.split(kernel, groups, -1), strict=True)
     return tf.concat([raw.Conv2D(input=part, filter=k, strides=strides, padding=word) for part, k in parts], -1)
 
 
 @lru_cache(maxsize=8)
-def _groups_have_gradients(dtype: tf.DType) -> bool:
+def groups_have_gradients(dtype: tf.DType) -> bool:
     """Whether the kernel for groups has a gradient here: oneDNN's and a GPU's have, TensorFlow's own on a CPU has none. So it is tried."""
     with tf.init_scope():
         x, kernel = tf.zeros((1, 1, 1, 4), dtype), tf.zeros((1, 1, 2, 4), dtype)

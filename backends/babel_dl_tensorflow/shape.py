@@ -44,6 +44,12 @@ class TensorFlowShape(Shape):
         """`Pack`."""
         return raw.Pack(values=list(xs), axis=axis)
 
+    def split(self, x: Native, sizes: tuple[int, ...], axis: int) -> tuple[Native, ...]:
+        """`Split` into equal parts, else `SplitV`."""
+        if len(set(sizes)) == 1:
+            return tuple(raw.Split(axis=integers(axis), value=x, num_split=len(sizes)))
+        return tuple(raw.SplitV(value=x, size_splits=integers(sizes), axis=integers(axis), num_split=len(sizes)))
+
     def flip(self, x: Native, axes: tuple[int, ...]) -> Native:
         """`ReverseV2`."""
         return raw.ReverseV2(tensor=x, axis=integers(axes))

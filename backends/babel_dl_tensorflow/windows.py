@@ -61,10 +61,11 @@ def padding_word(x: Native, window: Sizes, stride: Sizes, padding: Pairs) -> str
     if not np.any(padding):
         return "VALID"
     axes = zip(tuple(x.shape)[1:-1], window, stride, padding, strict=True)
-    return "SAME" if all(size is not None and pair == _same(size, width, step) for size, width, step, pair in axes) else None
+    return "SAME" if all(size is not None and pair == same_padding(size, width, step) for size, width, step, pair in axes) else None
 
 
-def _same(size: int, window: int, stride: int) -> tuple[int, int]:
+def same_padding(size: int, window: int, stride: int) -> tuple[int, int]:
+    """What "SAME" adds before and after an axis."""
     total = max((-(-size // stride) - 1) * stride + window - size, 0)
     return total // 2, total - total // 2
 

@@ -13,8 +13,11 @@ from torch import Tensor
 
 from babel_dl.backend.contract import Neural, Pairs
 from babel_dl_torch.binding import bound
+from babel_dl_torch.narrow import NARROW, in_float32, lacks_kernels, widened
 from babel_dl_torch.normalization import careful_batch_norm, needs_care
+from babel_dl_torch.resizing import interpolate, upsample
 from babel_dl_torch.shape import refuses_bad_indices
+from babel_dl_torch.transposed_convolution import convolve_transposed
 
 _NO_LABEL = -(2**63)
 """For `ignore_index`, whose default of -100 would give a loss of 0 to a wrong label."""
@@ -25,6 +28,8 @@ class TorchNeural(Neural):
 
     def linear(self, x: Tensor, kernel: Tensor, bias: Tensor | None) -> Tensor:
         """One `addmm` for a matrix; `F.linear` folds more axes into one."""
+        if x.dtype in NARROW and lacks_kernels(x):
+            return in_float32(self.linear, x, kernel, bias)
         if x.ndim == 2:
             return torch.mm(x, kernel) if bias is None else torch.addmm(bias, x, kernel)
         return F.linear(x, kernel.t(), bias)
@@ -40,6 +45,8 @@ class TorchNeural(Neural):
         groups: int,
     ) -> Tensor:
         """`torch.conv2d` on views; unequal padding is added first, since PyTorch takes one number for both sides."""
+        if x.dtype in NARROW and lacks_kernels(x):
+            return in_float32(self.convolution, x, kernel, bias, stride, padding, dilation, groups)
         if x.ndim == 3:
             wide = self.convolution(
                 x.unsqueeze(1), kernel.unsqueeze(0), bias, (1, *stride), ((0, 0), *padding), (1, *dilation), groups
@@ -50,6 +57,21 @@ class TorchNeural(Neural):
             x, top, left = _padded(x, padding, 0.0), 0, 0
         y = torch.conv2d(x.permute(0, 3, 1, 2), kernel.permute(3, 2, 0, 1), bias, stride, (top, left), dilation, groups)
         return y.permute(0, 2, 3, 1)
+
+    def convolution_transpose(
+        self,
+        x: Tensor,
+        kernel: Tensor,
+        bias: Tensor | None,
+        stride: tuple[int, ...],
+        padding: Pairs,
+        dilation: tuple[int, ...],
+        groups: int,
+    ) -> Tensor:
+        """`torch.conv_transpose2d` on views. See `transposed_convolution.py`."""
+        if x.dtype in NARROW and lacks_kernels(x):
+            return in_float32(convolve_transposed, x, kernel, bias, stride, padding, dilation, groups)
+        return convolve_transposed(x, kernel, bias, stride, padding, dilation, groups)
 
     def max_pool(self, x: Tensor, window: tuple[int, ...], stride: tuple[int, ...], padding: Pairs, dilation: tuple[int, ...]) -> Tensor:
         """`torch.max_pool2d` on a view."""
@@ -62,7 +84,9 @@ class TorchNeural(Neural):
         return y.permute(0, 2, 3, 1)
 
     def average_pool(self, x: Tensor, window: tuple[int, ...], stride: tuple[int, ...], padding: Pairs, count_padding: bool) -> Tensor:
-        """`F.avg_pool2d` on a view."""
+        """`F.avg_pool2d` on a view; narrow floats in float32 where windows overlap, for gradients add up there."""
+        if x.dtype in NARROW and any(step < size for step, size in zip(stride, window, strict=True)):
+            return in_float32(self.average_pool, x, window, stride, padding, count_padding)
         if x.ndim == 3:
             return self.average_pool(x.unsqueeze(1), (1, *window), (1, *stride), ((0, 0), *padding), count_padding).squeeze(1)
         ceil_mode = _ceil_mode(x, window, stride, padding, (1, 1))
@@ -77,15 +101,23 @@ class TorchNeural(Neural):
         y = F.avg_pool2d(x.permute(0, 3, 1, 2), window, stride, before, ceil_mode, count_padding, divisor)
         return y.permute(0, 2, 3, 1)
 
+    upsample = bound(upsample)
+    interpolate = bound(interpolate)
+
     def batch_norm(self, x: Tensor, scale: Tensor | None, offset: Tensor | None, eps: float) -> tuple[Tensor, Tensor, Tensor]:
         """The call of `torch.nn.BatchNorm2d`; with momentum 1 its running statistics are those of the batch."""
+        if x.dtype in NARROW:
+            scale, offset = widened(scale, offset)
+            if x.is_cpu:  # a GPU's kernel takes narrow values beside float32 ones
+                y, mean, variance = self.batch_norm(x.float(), scale, offset, eps)
+                return y.to(x.dtype), mean, variance
         if x.ndim in (2, 4) and needs_care(x):
             return careful_batch_norm(x, scale, offset, eps)
         if x.ndim not in (2, 4):
             y, mean, variance = self.batch_norm(x.reshape(x.shape[0], 1, -1, x.shape[-1]), scale, offset, eps)
             return y.reshape(x.shape), mean, variance
         channels = x.shape[-1]
-        mean, unbiased = torch.zeros((2, channels), dtype=x.dtype, device=x.device).unbind(0)
+        mean, unbiased = torch.zeros((2, channels), dtype=torch.promote_types(x.dtype, torch.float32), device=x.device).unbind(0)
         y = _batch_norm(x, scale, offset, mean, unbiased, True, eps)
         count = x.numel() // max(channels, 1)
         if count < 2:
@@ -93,7 +125,11 @@ class TorchNeural(Neural):
         return y, mean, unbiased * ((count - 1) / count)
 
     def normalize(self, x: Tensor, mean: Tensor, variance: Tensor, scale: Tensor | None, offset: Tensor | None, eps: float) -> Tensor:
-        """The call of `torch.nn.BatchNorm2d` in evaluation."""
+        """The call of `torch.nn.BatchNorm2d` in evaluation; narrow floats in float32."""
+        if x.dtype in NARROW:
+            if x.is_cpu or torch.is_grad_enabled():
+                return in_float32(self.normalize, x, mean, variance, scale, offset, eps)
+            mean, variance, scale, offset = widened(mean, variance, scale, offset)
         if not torch.is_grad_enabled():
             return _batch_norm(x, scale, offset, mean, variance, False, eps)
         if mean.requires_grad or variance.requires_grad:  # PyTorch's function has no gradient for these two
@@ -102,10 +138,20 @@ class TorchNeural(Neural):
         return _batch_norm(x, scale, offset, mean.clone(), variance.clone(), False, eps)
 
     def layer_norm(self, x: Tensor, num_axes: int, scale: Tensor | None, offset: Tensor | None, eps: float) -> Tensor:
-        """`torch.layer_norm`."""
+        """`torch.layer_norm`; narrow floats in float32."""
+        if x.dtype in NARROW:
+            return in_float32(self.layer_norm, x, num_axes, scale, offset, eps)
         return torch.layer_norm(x, x.shape[x.ndim - num_axes :], scale, offset, eps)
 
     relu = bound(torch.relu)
+    leaky_relu = bound(F.leaky_relu)
+    elu = bound(F.elu)
+    silu = bound(F.silu)
+
+    def gelu(self, x: Tensor, approximate: bool) -> Tensor:
+        """`F.gelu`."""
+        return F.gelu(x, approximate="tanh" if approximate else "none")
+
     sigmoid = bound(torch.sigmoid)
 
     def softplus(self, x: Tensor) -> Tensor:

@@ -29,6 +29,7 @@ class TorchShape(Shape):
     broadcast_to = bound(torch.broadcast_to)
     concat = bound(torch.cat)
     stack = bound(torch.stack)
+    split = bound(torch.split)
     flip = bound(torch.flip)
     tile = bound(torch.tile)
 

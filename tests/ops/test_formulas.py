@@ -22,7 +22,7 @@ UNARY = {
 ACTIVATIONS = {
     "relu": torch.relu, "sigmoid": torch.sigmoid, "softplus": torch.nn.functional.softplus, "silu": torch.nn.functional.silu,
     "gelu": torch.nn.functional.gelu, "leaky_relu": torch.nn.functional.leaky_relu, "elu": torch.nn.functional.elu,
-    "hard_sigmoid": torch.nn.functional.hardsigmoid, "softmax": lambda x: torch.softmax(x, -1),
+    "hard_sigmoid": torch.nn.functional.hardsigmoid, "selu": torch.nn.functional.selu, "softmax": lambda x: torch.softmax(x, -1),
     "log_softmax": lambda x: torch.log_softmax(x, -1),
     "logsumexp": lambda x: torch.logsumexp(x, -1),
 }  # fmt: skip

@@ -9,7 +9,11 @@ Pairs = tuple[tuple[int, int], ...]
 
 
 class Neural(ABC):
-    """Layers' arithmetic, for one and two spatial axes. All tensors of a call have one floating dtype unless said otherwise."""
+    """Layers' arithmetic, for one and two spatial axes. All tensors of a call have one floating dtype unless said otherwise.
+
+    In bfloat16 and float16 what adds up does so in float32 and is rounded once, in gradients as well. Beside a narrow `x` statistics,
+    scales and offsets of normalisations may be float32; the result has the type of `x`.
+    """
 
     @abstractmethod
     def linear(self, x: Native, kernel: Native, bias: Native | None) -> Native:
@@ -29,6 +33,26 @@ class Neural(ABC):
         """Cross-correlation with zeros around. x: (batch, *spatial, in); kernel: (*window, in / groups, out); bias: (out,)."""
 
     @abstractmethod
+    def convolution_transpose(
+        self,
+        x: Native,
+        kernel: Native,
+        bias: Native | None,
+        stride: tuple[int, ...],
+        padding: Pairs,
+        dilation: tuple[int, ...],
+        groups: int,
+    ) -> Native:
+        """Each element of x writes the window, times itself, at `stride` times its place; what overlaps adds up.
+
+            full[i * stride + u * dilation] += x[i] @ kernel[u]        size = (n - 1) * stride + (window - 1) * dilation + 1
+            result = full[before : size - after] + bias
+
+        x: (batch, *spatial, in); kernel: (*window, in / groups, out); bias: (out,). `before` is at least 0; an `after` below 0 adds places
+        that nothing writes to. For one group it is the gradient of a convolution for its input, whose kernel is (*window, out, in).
+        """
+
+    @abstractmethod
     def max_pool(self, x: Native, window: tuple[int, ...], stride: tuple[int, ...], padding: Pairs, dilation: tuple[int, ...]) -> Native:
         """The largest of each window; what padding adds is minus infinity. The first largest one takes the gradient."""
 
@@ -37,12 +61,23 @@ class Neural(ABC):
         """The mean of each window; padded places count as zeros if `count_padding`, else not at all."""
 
     @abstractmethod
+    def upsample(self, x: Native, factors: tuple[int, ...]) -> Native:
+        """Each place repeated, `factors[i]` times along spatial axis `i`. x: (batch, *spatial, channels) of any type."""
+
+    @abstractmethod
+    def interpolate(self, x: Native, size: tuple[int, ...]) -> Native:
+        """Linear along each spatial axis between the centres of places, without smoothing; beyond the outer centres the edge goes on.
+
+        Place `o` of `size` lies at (o + 1/2) * n / size - 1/2 among the n places of `x`, cut to [0, n - 1].
+        """
+
+    @abstractmethod
     def batch_norm(self, x: Native, scale: Native | None, offset: Native | None, eps: float) -> tuple[Native, Native, Native]:
         """Normalises by the statistics of the batch, over all axes but the last.
 
         Returns:
             (x - mean) / sqrt(variance + eps) * scale + offset; the mean; the biased variance. The two statistics have shape
-            (channels,), and carry no gradient of their own.
+            (channels,), are float32 for a narrow `x`, and carry no gradient of their own.
         """
 
     @abstractmethod
@@ -56,6 +91,22 @@ class Neural(ABC):
     @abstractmethod
     def relu(self, x: Native) -> Native:
         """max(x, 0); its gradient at 0 is 0."""
+
+    @abstractmethod
+    def leaky_relu(self, x: Native, negative_slope: float) -> Native:
+        """x above 0, negative_slope * x below; its gradient at 0 is the slope."""
+
+    @abstractmethod
+    def elu(self, x: Native, alpha: float) -> Native:
+        """x above 0, alpha * (exp(x) - 1) below; its gradient at 0 is alpha."""
+
+    @abstractmethod
+    def gelu(self, x: Native, approximate: bool) -> Native:
+        """x times the share of the normal distribution below x: by erf, or by tanh if `approximate`."""
+
+    @abstractmethod
+    def silu(self, x: Native) -> Native:
+        """x * sigmoid(x)."""
 
     @abstractmethod
     def sigmoid(self, x: Native) -> Native:

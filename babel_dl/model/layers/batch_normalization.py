@@ -36,6 +36,8 @@ class BatchNormalization(Layer):
     Source: Ioffe and Szegedy 2015, algorithm 1; torch.nn.BatchNorm2d in channels-last order.
     """
 
+    casts_parameters = False
+
     def __init__(
         self, eps: float = 1e-5, momentum: float | None = 0.1, affine: bool = True, track_running_stats: bool = True
     ) -> None:

@@ -4,31 +4,33 @@ from __future__ import annotations
 
 from babel_dl import ops
 from babel_dl.core.initializers import Initializer, find_initializer
-from babel_dl.errors import ArgumentError
+from babel_dl.errors import ArgumentError, did_you_mean
 from babel_dl.model.layer import Layer
 from babel_dl.model.layers.activation import Function, find_activation
 from babel_dl.model.layers.arguments import Padding, Sizes, checked_padding, positive, resolve_padding, sizes
 from babel_dl.ops.tensor import Tensor, TensorLike
 
+AXES = {1: "(batch, length, channels)", 2: "(batch, height, width, channels)"}
+PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
 
-class _Convolution(Layer):
-    """What convolutions share; the number of spatial axes is the subclass's.
+
+class Convolution(Layer):
+    """What layers with a learnt window share; the number of spatial axes and the arithmetic are the subclass's.
 
     Args:
         filters: Number of output channels; at least 1.
         kernel_size: Places the window covers on each spatial axis.
         stride: Steps between windows.
-        padding: "same" (as many places as the input over the stride, rounded up; the smaller half first), "valid" (none), or whole
-            numbers: one for all sides, one for each axis, or pairs (before, after).
+        padding: "same", "valid", or whole numbers: one for all sides, one for each axis, or pairs (before, after).
         dilation: Distance between the places of a window.
         groups: In how many groups the channels are convolved apart; divides input channels and `filters`.
         use_bias: Whether to add a learnt offset to each channel.
         activation: What to apply to the result: a name, a function or a layer; None for nothing.
         initializer: How the kernel starts; a name or a function of (shape, generator).
+        padding_mode: What stands at the places that padding adds; see `Conv2D`.
     """
 
     num_spatial: int
-    axes: str
 
     def __init__(
         self,
@@ -41,6 +43,7 @@ class _Convolution(Layer):
         use_bias: bool = True,
         activation: str | Function | None = None,
         initializer: str | Initializer = "glorot_uniform",
+        padding_mode: str = "zeros",
     ) -> None:
         super().__init__()
         who, axes = type(self).__name__, self.num_spatial
@@ -52,13 +55,16 @@ class _Convolution(Layer):
         self.groups = positive(groups, who, "groups")
         if filters % groups:
             raise ArgumentError(f"{who} needs groups that divide filters, and got {groups} groups for {filters} filters.")
+        if padding_mode not in PADDING_MODES:
+            raise ArgumentError(f"{who} has no padding_mode {padding_mode!r}.{did_you_mean(padding_mode, PADDING_MODES)}")
+        self.padding_mode = padding_mode
         self.use_bias = use_bias
         self.activation = find_activation(activation) if activation is not None else None
         self.initializer = find_initializer(initializer)
 
     def build(self, x: TensorLike) -> None:
         """Makes the kernel and the offset."""
-        self.check_ndim(x, self.num_spatial + 2, self.axes)
+        self.check_ndim(x, self.num_spatial + 2, AXES[self.num_spatial])
         self.in_features = self.known_features(x)
         if self.in_features % self.groups:
             raise ArgumentError(
@@ -69,17 +75,23 @@ class _Convolution(Layer):
         self.bias = self.variable("bias", (self.filters,), "zeros") if self.use_bias else None
 
     def call(self, x: TensorLike) -> Tensor:
-        """The convolution, with offset and activation."""
-        shape = x.shape
-        if len(shape) != self.num_spatial + 2:
-            self.check_ndim(x, self.num_spatial + 2, self.axes)
+        """The window's results, with offset and activation."""
+        if x.ndim != self.num_spatial + 2:
+            self.check_ndim(x, self.num_spatial + 2, AXES[self.num_spatial])
         self.check_features(x, self.in_features)
-        padding = resolve_padding(self.padding, shape[1:-1], self.kernel_size, self.stride, self.dilation, self.title)
-        y = ops.convolution(x, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
+        y = self.apply_window(x)
         return y if self.activation is None else self.activation(y)
 
+    def apply_window(self, x: TensorLike) -> Tensor:
+        """The arithmetic, with the offset; `x` has the axes and channels that the layer was built for. Here a cross-correlation."""
+        padding = resolve_padding(self.padding, x.shape[1:-1], self.kernel_size, self.stride, self.dilation, self.title)
+        if self.padding_mode != "zeros" and any(map(any, padding)):
+            x = ops.pad(x, ((0, 0), *padding, (0, 0)), mode=self.padding_mode)
+            padding = ((0, 0),) * self.num_spatial
+        return ops.convolution(x, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
 
-class Conv1D(_Convolution):
+
+class Conv1D(Convolution):
     """Slides a learnt window along one axis (cross-correlation).
 
     Takes the arguments of `Conv2D`, with one number where that has two.
@@ -100,10 +112,9 @@ class Conv1D(_Convolution):
     """
 
     num_spatial = 1
-    axes = "(batch, length, channels)"
 
 
-class Conv2D(_Convolution):
+class Conv2D(Convolution):
     """Slides a learnt window over an image (cross-correlation).
 
         y[b, i, j, f] = bias[f] + sum over u, v, c of weight[u, v, c, f] * x[b, i * stride + u * dilation, j * stride + v * dilation, c]
@@ -119,6 +130,8 @@ class Conv2D(_Convolution):
         use_bias: Whether to add a learnt offset to each channel.
         activation: What to apply to the result: a name, a function or a layer; None for nothing.
         initializer: How the kernel starts; a name or a function of (shape, generator).
+        padding_mode: What stands at the places that padding adds: "zeros"; "reflect" and "replicate" mirror and go on with the edge;
+            "circular" goes on at the other side. See `ops.pad`.
 
     Shapes:
         x: (batch, height, width, channels).      returns: (batch, new_height, new_width, filters), the type that x and weight promote to.
@@ -136,4 +149,3 @@ class Conv2D(_Convolution):
     """
 
     num_spatial = 2
-    axes = "(batch, height, width, channels)"

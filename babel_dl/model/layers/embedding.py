@@ -7,6 +7,7 @@ import numpy as np
 from babel_dl import ops
 from babel_dl.core.diagnosing import is_diagnosing
 from babel_dl.core.initializers import Initializer, find_initializer
+from babel_dl.core.precision import to_compute_dtype
 from babel_dl.errors import ArgumentError
 from babel_dl.model.layer import Layer
 from babel_dl.model.layers.arguments import positive
@@ -36,6 +37,8 @@ class Embedding(Layer):
     Source: torch.nn.Embedding, which starts from a standard normal as well.
     """
 
+    casts_parameters = False  # the vectors are cast after they were picked: fewer, and their gradients add up in float32
+
     def __init__(self, num_embeddings: int, features: int, initializer: str | Initializer = "normal") -> None:
         super().__init__()
         self.num_embeddings = positive(num_embeddings, "Embedding", "num_embeddings")
@@ -51,7 +54,7 @@ class Embedding(Layer):
         if is_diagnosing():
             self._check_range(indices)
         try:
-            return ops.take(self.weight, indices, axis=0)
+            return to_compute_dtype(ops.take(self.weight, indices, axis=0))
         except Exception:
             self._check_range(indices)
             raise

@@ -29,6 +29,8 @@ class LayerNorm(Layer):
     Source: Ba et al. 2016, eq. 4; torch.nn.LayerNorm.
     """
 
+    casts_parameters = False
+
     def __init__(self, num_axes: int = 1, eps: float = 1e-5, affine: bool = True) -> None:
         super().__init__()
         if not eps > 0:

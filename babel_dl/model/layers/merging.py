@@ -1,4 +1,4 @@
-"""Layers that join several tensors into one."""
+"""Layers that join several tensors into one, and one that parts them again."""
 
 from __future__ import annotations
 
@@ -73,3 +73,33 @@ class Add(Layer):
         for x in tensors[1:]:
             total = ops.add(total, x)
         return total  # type: ignore[return-value]
+
+
+class Split(Layer):
+    """Parts a tensor along an axis. See `ops.split`.
+
+    Args:
+        parts: How many parts of equal size; or the size of each part, one of which may be -1 for whatever is left.
+        axis: Which axis; negative counts from the end.
+
+    Shapes:
+        x: (batch, *any).      returns: a tuple of tensors, their sizes along the axis as said.
+
+    Raises:
+        ShapeError: There is no such axis, or the sizes do not add up to its size.
+        ArgumentError: `parts` is below 1, or a size below 0.
+
+    Example:
+        >>> mean, log_variance = Split(2)(ops.zeros((4, 128)))
+        >>> mean.shape, log_variance.shape
+        ((4, 64), (4, 64))
+    """
+
+    def __init__(self, parts: int | Sequence[int], axis: int = -1) -> None:
+        super().__init__()
+        self.parts = parts
+        self.axis = axis
+
+    def call(self, x: TensorLike) -> tuple[Tensor, ...]:
+        """The parts."""
+        return ops.split(x, self.parts, self.axis)

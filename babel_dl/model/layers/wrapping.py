@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from babel_dl.core.adoption import as_module
 from babel_dl.core.module import Module
 from babel_dl.errors import ArgumentError
 from babel_dl.model.layer import Layer
@@ -14,7 +15,8 @@ from babel_dl.ops.dispatch import returns_handles
 class Lambda(Layer):
     """Makes a layer of a function.
 
-    The function receives what `call` receives: our tensors, which native functions accept as well. It must not hold weights.
+    The function receives what `call` receives: our tensors, which native functions accept as well. A native module in the place of a
+    function becomes a module of ours first, see `NativeModule`: its weights are found, below `/function`.
 
     Args:
         function: What to compute.
@@ -33,15 +35,10 @@ class Lambda(Layer):
         super().__init__()
         if isinstance(function, Module):
             raise ArgumentError("Lambda makes a layer of a function, and got a module. Use the module itself; it is a layer already.")
-        if hasattr(function, "parameters") or hasattr(function, "trainable_variables"):
-            raise ArgumentError(
-                f"Lambda got a {type(function).__name__} with weights of its own, which it would never find nor train.\n"
-                f"  Lambda takes functions only; write the layer with babel_dl.model.layers."
-            )
         if not callable(function):
             raise ArgumentError(f"Lambda needs a function, and got {function!r}.")
-        self.function = function
-        self._run = returns_handles(function)
+        self.function = as_module(function)
+        self._run = self.function if isinstance(self.function, Module) else returns_handles(function)
         self.name = name or getattr(function, "__name__", type(function).__name__)
 
     @property
@@ -58,7 +55,7 @@ class Sequential(Layer):
     """Layers one after the other; the output of each is the input of the next.
 
     Args:
-        layers: Modules or functions of one tensor, as arguments or as one list.
+        layers: Modules, native modules or functions of one tensor, as arguments or as one list.
 
     Raises:
         ArgumentError: One of them cannot be called.
@@ -76,7 +73,8 @@ class Sequential(Layer):
         for index, layer in enumerate(given):
             if not callable(layer):
                 raise ArgumentError(f"Sequential needs layers, and number {index} is {layer!r}.")
-        self.layers = [layer if isinstance(layer, Module) else Lambda(layer) for layer in given]
+        modules = [as_module(layer) for layer in given]
+        self.layers = [module if isinstance(module, Module) else Lambda(module) for module in modules]
 
     def __len__(self) -> int:
         return len(self.layers)

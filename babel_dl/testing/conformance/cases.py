@@ -14,6 +14,7 @@ from babel_dl.testing.conformance.judge import (
     expect,
     expect_native,
     map_arrays,
+    mixed_difference,
     numeric_gradients,
     numpy_dtype,
     supports,
@@ -117,6 +118,50 @@ def check_gradients(backend: Backend, case: Case) -> None:
     for position, wanted in enumerate(numeric_gradients(reference, inputs, weights)):
         expect(gradients[position] is not None, f"{case}: no gradient for array {position}.")
         expect_native(backend, gradients[position], wanted, "float32")
+
+
+def check_second_gradients(backend: Backend, case: Case) -> None:
+    """Compares the gradient of a gradient in float32 with a mixed second difference of numpy's function in float64.
+
+    Along two random directions u and v: u * d/dx (v * d/dx f(x)), where f is the weighted sum of the result and x all float arrays.
+
+    Raises:
+        Mismatch: It differs.
+    """
+    rounded = map_arrays(lambda a: a.astype(np.float32) if a.dtype == np.float64 else a, case.arguments)
+    inputs = _floats(rounded)
+    weights = _weights(np.shape(_first(case.expected("float32"))))
+    rng = np.random.default_rng(0)
+    u, v = ([rng.normal(size=array.shape) for array in inputs] for _ in range(2))
+
+    def value(*natives: Any) -> Any:
+        values = iter(natives)
+        arguments = [next(values) if array.dtype == np.float32 else to_native(backend, array) for array in _arrays(rounded)]
+        return weighted_sum(backend, _first(_call(backend, case, arguments)), weights)
+
+    def reference(*arrays: np.ndarray) -> float:
+        values = iter(arrays)
+        return np.sum(_first(case.reference(*map_arrays(lambda a: next(values) if a.dtype == np.float32 else a, rounded))) * weights)
+
+    curvature = _along(backend, _along(backend, value, v), u)
+    found = float(backend.to_numpy(backend.compile(curvature, "auto" if case.traceable else "off")(*inputs)))
+    wanted = mixed_difference(reference, inputs, u, v)
+    allowed = 1e-4 * abs(wanted) + 1e-5 * abs(reference(*inputs))
+    expect(abs(found - wanted) <= allowed, f"{case}: the second derivative is {found}, and {wanted} was expected.")
+
+
+def _along(backend: Backend, function: Callable[..., Any], directions: list[np.ndarray]) -> Callable[..., Any]:
+    """The derivative of a function of tensors along one direction for each; what it does not depend on adds nothing."""
+
+    def derivative(*natives: Any) -> Any:
+        gradients = backend.value_and_grad(lambda *inputs: (function(*inputs), None), [], natives)[2]
+        result = backend.full((), 0.0, "float32")
+        for gradient, direction in zip(gradients, directions, strict=True):
+            if gradient is not None:
+                result = backend.add(result, weighted_sum(backend, gradient, direction))
+        return result
+
+    return derivative
 
 
 def check_table(backend: Backend, cases: Iterable[Case], dtype: str) -> None:

@@ -133,6 +133,25 @@ def numeric_gradients(function: Callable[..., np.ndarray], arrays: Sequence[np.n
     return [_differences(function, inputs, position, weights) for position in range(len(inputs))]
 
 
+def mixed_difference(
+    function: Callable[..., float], arrays: Sequence[np.ndarray], u: Sequence[np.ndarray], v: Sequence[np.ndarray]
+) -> float:
+    """The second derivative of a function along u and v, by a difference of differences in float64.
+
+    Args:
+        function: Takes numpy arrays, returns a number.
+        arrays: Where to differentiate.
+        u: One direction for each array.
+        v: The other one.
+    """
+    step, result = 1e-4, 0.0
+    for first in (1, -1):
+        for second in (1, -1):
+            moved = [np.float64(a) + step * (first * du + second * dv) for a, du, dv in zip(arrays, u, v, strict=True)]
+            result += first * second * float(function(*moved))
+    return result / (4 * step**2)
+
+
 def _differences(function: Callable[..., np.ndarray], inputs: list[np.ndarray], position: int, weights: np.ndarray) -> np.ndarray:
     target = inputs[position]
     gradient = np.zeros(target.shape)

@@ -25,7 +25,9 @@ from babel_dl.testing.conformance.neural_cases import (
     OFFSET,
     SCALE,
 )
-from babel_dl.testing.conformance.references import batch_norm, sparse_cross_entropy
+from babel_dl.testing.conformance.references import batch_norm, convolution_transpose, interpolate, sparse_cross_entropy, upsample
+
+SAME = ((0, 1), (0, 1))
 
 
 class NeuralConformance:
@@ -106,6 +108,36 @@ class NeuralConformance:
     def test_relu_has_no_gradient_at_zero(self, backend: Backend) -> None:
         gradient = _gradient(backend, np.array([-1.0, 0.0, 2.0]), backend.relu, np.ones(3))
         expect_array(backend.to_numpy(gradient), [0.0, 0.0, 1.0])
+
+    def test_leaky_relu_and_elu_have_at_zero_the_gradient_of_what_is_below(self, backend: Backend) -> None:
+        x = np.array([-1.0, 0.0, 2.0])
+        leaky = _gradient(backend, x, lambda v: backend.leaky_relu(v, 0.25), np.ones(3))
+        expect_array(backend.to_numpy(leaky), [0.25, 0.25, 1.0])
+        for alpha in (1.0, 0.5):
+            curved = _gradient(backend, x, lambda v, alpha=alpha: backend.elu(v, alpha), np.ones(3))
+            expect_native(backend, curved, [alpha * np.exp(-1.0), alpha, 1.0], "float32")
+
+    def test_activations_have_finite_gradients_at_both_ends(self, backend: Backend) -> None:
+        x, ones = np.array([-1e4, -100.0, 100.0, 1e4]), np.ones(4)
+        expect_native(backend, _gradient(backend, x, lambda v: backend.elu(v, 1.0), ones), [0, 0, 1, 1], "float32")
+        expect_native(backend, _gradient(backend, x, backend.silu, ones), [0, 0, 1, 1], "float32")
+        for approximate in (False, True):
+            slopes = _gradient(backend, x, lambda v, approximate=approximate: backend.gelu(v, approximate), ones)
+            expect_native(backend, slopes, [0, 0, 1, 1], "float32")
+
+    def test_resizing_and_transposed_convolutions_serve_every_batch_when_compiled(self, backend: Backend) -> None:
+        kernel = np.random.default_rng(3).normal(size=(3, 3, 2, 4))
+        cases = [
+            (lambda v: backend.upsample(v, (2, 3)), lambda x: upsample(x, (2, 3))),
+            (lambda v: backend.interpolate(v, (7, 3)), lambda x: interpolate(x, (7, 3))),
+            (lambda v: backend.convolution_transpose(v, to_native(backend, kernel.astype(np.float32)), None, (2, 2), SAME, (1, 1), 1),
+             lambda x: convolution_transpose(x, kernel, None, (2, 2), SAME, (1, 1), 1)),
+        ]
+        for function, reference in cases:
+            compiled = backend.compile(function)
+            for batch in (2, 5, 1):
+                x = np.random.default_rng(batch).normal(size=(batch, 4, 5, 2))
+                expect_native(backend, compiled(to_native(backend, x.astype(np.float32))), reference(x), "float32")
 
     def test_softplus_and_sigmoid_have_finite_gradients_at_both_ends(self, backend: Backend) -> None:
         x = np.array([-1e4, -100.0, 100.0, 1e4])

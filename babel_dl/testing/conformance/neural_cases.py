@@ -1,11 +1,12 @@
 """The table of the primitives of neural networks."""
 
+import math
 from typing import Any
 
 import numpy as np
 
 from babel_dl.testing.conformance import references
-from babel_dl.testing.conformance.cases import FLOATS, Case
+from babel_dl.testing.conformance.cases import FLOATS, PLAIN, Case
 
 NARROW = ("float32", "float16", "bfloat16")
 
@@ -53,6 +54,50 @@ CONVOLUTIONS = [
     _convolution("2d_empty_batch", (0, 5, 6, 4), (3, 3, 4, 6), (1, 1), NONE2, (1, 1), differentiable=False),
 ]
 
+def _transposed(
+    note: str, x: tuple[int, ...], kernel: tuple[int, ...], stride: tuple[int, ...], padding: Any, dilation: tuple[int, ...],
+    groups: int = 1, bias: bool = True, **settings: Any,
+) -> Case:
+    arrays = _numbers(25, *x), _numbers(26, *kernel), _numbers(27, kernel[-1]) if bias else None
+    return _case("convolution_transpose", (*arrays, stride, padding, dilation, groups), note, **settings)
+
+
+T1, T2 = (2, 5, 4), (2, 3, 4, 4)
+
+TRANSPOSED = [
+    _transposed("1d", T1, (3, 4, 6), (2,), NONE1, (1,), dtypes=NARROW),
+    _transposed("1d_cut", T1, (4, 4, 6), (2,), ((1, 1),), (1,)),
+    _transposed("1d_dilation_groups", T1, (3, 2, 6), (2,), ((1, 2),), (2,), 2),
+    _transposed("1d_window_larger_than_the_input", (2, 2, 3), (5, 3, 2), (2,), ((2, 1),), (1,)),
+    _transposed("2d", T2, (3, 2, 4, 6), (1, 1), NONE2, (1, 1), dtypes=(*NARROW, "float64")),
+    _transposed("2d_stride", T2, (4, 4, 4, 3), (2, 2), ((1, 1), (1, 1)), (1, 1), dtypes=NARROW),
+    _transposed("2d_same", T2, (3, 3, 4, 3), (2, 2), ((0, 1), (0, 1)), (1, 1), bias=False),
+    _transposed("2d_same_at_both_ends", T2, (5, 5, 4, 3), (2, 2), ((1, 2), (1, 2)), (1, 1)),
+    _transposed("2d_different_strides", T2, (3, 4, 4, 3), (3, 1), ((1, 0), (0, 2)), (1, 1)),
+    _transposed("2d_places_added", T2, (3, 3, 4, 3), (2, 2), ((1, 0), (1, 0)), (1, 1)),
+    _transposed("2d_places_nothing_writes_to", T2, (2, 2, 4, 3), (3, 2), ((0, -1), (0, -2)), (1, 1)),
+    _transposed("2d_cut_and_added", T2, (3, 3, 4, 3), (1, 2), ((2, 0), (0, -1)), (1, 1)),
+    _transposed("2d_cut_beyond_the_window", T2, (2, 2, 4, 3), (2, 2), ((3, 2), (3, 1)), (1, 1)),
+    _transposed("2d_dilation", T2, (2, 3, 4, 3), (2, 1), ((1, 0), (0, 1)), (2, 3)),
+    _transposed("2d_groups", T2, (3, 3, 2, 6), (2, 2), ((1, 1), (0, 1)), (1, 1), 2),
+    _transposed("2d_depthwise", T2, (3, 3, 1, 4), (2, 2), ((1, 0), (1, 0)), (1, 1), 4, bias=False),
+    _transposed("2d_window_larger_than_the_image", (2, 2, 3, 4), (5, 4, 4, 3), (2, 2), ((2, 1), (1, 1)), (1, 1)),
+    _transposed("2d_window_much_larger_than_the_image", (2, 1, 1, 4), (4, 5, 4, 3), (3, 2), ((1, -1), (0, 2)), (1, 1)),
+    _transposed("2d_empty_batch", (0, 3, 4, 4), (3, 3, 4, 6), (2, 2), NONE2, (1, 1), differentiable=False),
+]
+
+RESIZES = [
+    *(_case("upsample", (_numbers(28, *shape), factors), f"{len(factors)}d_by_{factors}", dtypes=PLAIN)
+      for shape, factors in (
+          (X1, (2,)), (X1, (5,)), (X2, (2, 2)), (X2, (3, 1)), (X2, (1, 2)), ((2, 1, 1, 3), (4, 7)), ((1, 3, 2, 1), (2, 2)))),
+    _case("upsample", (np.zeros((0, 2, 3, 4)), (2, 3)), "empty_batch", differentiable=False),
+    *(_case("interpolate", (_numbers(29, *shape), size), f"{len(size)}d_{shape[1:-1]}_to_{size}", dtypes=dtypes)
+      for shape, size, dtypes in (
+          (X1, (14,), FLOATS), (X1, (4,), ("float32",)), (X2, (10, 12), FLOATS), (X2, (3, 9), ("float32",)), (X2, (5, 2), ("float32",)),
+          (X2, (40, 1), ("float32",)), ((2, 1, 1, 3), (4, 3), ("float32",)), ((2, 32, 30, 1), (28, 28), ("float32",)))),
+    _case("interpolate", (np.zeros((0, 2, 3, 4)), (4, 5)), "empty_batch", differentiable=False),
+]
+
 POOLS = [
     _case("max_pool", (_numbers(4, *X1) - 5, (2,), (2,), NONE1, (1,)), "1d", dtypes=NARROW),
     _case("max_pool", (_numbers(4, *X1) - 5, (3,), (1,), ((2, 1),), (1,)), "1d_asymmetric_padding"),
@@ -96,6 +141,10 @@ def _softmax(x: np.ndarray, axis: int) -> np.ndarray:
     return np.exp(references.log_softmax(x, axis))
 
 
+def _erf(x: np.ndarray) -> np.ndarray:
+    return np.vectorize(math.erf)(x)
+
+
 def _labels(dtype: str) -> np.ndarray:
     return LABELS.astype(dtype)
 
@@ -103,6 +152,15 @@ def _labels(dtype: str) -> np.ndarray:
 ACTIVATIONS = [
     Case("relu", (SPREAD,), lambda x: np.maximum(x, 0), dtypes=FLOATS, differentiable=True, elementwise=True),
     Case("relu", (np.zeros((0, 3)),), lambda x: np.maximum(x, 0), "empty"),
+    *(Case("leaky_relu", (SPREAD, slope), lambda x, slope: np.where(x > 0, x, slope * x), str(slope), dtypes=FLOATS, differentiable=True,
+           elementwise=True) for slope in (0.01, 0.2)),
+    *(Case("elu", (SPREAD, alpha), lambda x, alpha: np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0))), str(alpha), dtypes=FLOATS,
+           differentiable=True, elementwise=True) for alpha in (1.0, 0.3)),
+    Case("gelu", (SPREAD, False), lambda x, _: x * 0.5 * (1 + _erf(x / np.sqrt(2))), "exact", dtypes=FLOATS, differentiable=True),
+    Case("gelu", (SPREAD, True), lambda x, _: x * 0.5 * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3))), "approximate",
+         dtypes=FLOATS, differentiable=True),
+    Case("silu", (SPREAD,), lambda x: x / (1 + np.exp(-x)), dtypes=FLOATS, differentiable=True),
+    Case("silu", (np.array([-1e3, -100.0, 100.0, 1e3]),), lambda x: x / (1 + np.exp(-x)), "ends", dtypes=("float32", "bfloat16")),
     Case("sigmoid", (SPREAD,), lambda x: 1 / (1 + np.exp(-x)), dtypes=FLOATS, differentiable=True, elementwise=True),
     Case("sigmoid", (np.array([-100.0, 0.0, 100.0]),), lambda x: 1 / (1 + np.exp(-x)), "ends", dtypes=FLOATS),
     Case("softplus", (SPREAD,), lambda x: np.logaddexp(0, x), dtypes=FLOATS, differentiable=True),
@@ -136,4 +194,4 @@ LINEARS = [
 ]
 LINEARS.append(_case("linear", (np.zeros((0, 3)), _numbers(23, 3, 5), _numbers(24, 5)), "empty_batch", differentiable=False))
 
-ALL = [*LINEARS, *CONVOLUTIONS, *POOLS, *NORMALIZATIONS, *ACTIVATIONS, *ENTROPIES]
+ALL = [*LINEARS, *CONVOLUTIONS, *TRANSPOSED, *RESIZES, *POOLS, *NORMALIZATIONS, *ACTIVATIONS, *ENTROPIES]

@@ -29,6 +29,43 @@ def convolution(
     return np.asarray(total)
 
 
+def convolution_transpose(
+    x: np.ndarray, kernel: np.ndarray, bias: np.ndarray | None,
+    stride: tuple[int, ...], padding: Pairs, dilation: tuple[int, ...], groups: int,
+) -> np.ndarray:
+    """Every place adds its window, for each group apart; what padding cuts off goes, and what it adds is 0."""
+    window, out = kernel.shape[:-2], kernel.shape[-1]
+    width, out_width = x.shape[-1] // groups, out // groups
+    sizes = [(n - 1) * s + (w - 1) * d + 1 for n, s, w, d in zip(x.shape[1:-1], stride, window, dilation, strict=True)]
+    full = np.zeros((x.shape[0], *sizes, out))
+    for place in np.ndindex(*x.shape[1:-1]):
+        for offset in np.ndindex(*window):
+            target = tuple(i * s + u * d for i, s, u, d in zip(place, stride, offset, dilation, strict=True))
+            for g in range(groups):
+                inside, outside = slice(g * width, (g + 1) * width), slice(g * out_width, (g + 1) * out_width)
+                full[(slice(None), *target, outside)] += x[(slice(None), *place, inside)] @ kernel[(*offset, slice(None), outside)]
+    added = np.pad(full, ((0, 0), *[(0, max(-after, 0)) for _, after in padding], (0, 0)))
+    kept = [slice(before, size - after) for size, (before, after) in zip(sizes, padding, strict=True)]
+    return added[(slice(None), *kept)] + (0.0 if bias is None else bias)
+
+
+def upsample(x: np.ndarray, factors: tuple[int, ...]) -> np.ndarray:
+    """Each place repeated."""
+    for axis, factor in enumerate(factors, 1):
+        x = np.repeat(x, factor, axis)
+    return x
+
+
+def interpolate(x: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
+    """Between the centres of places, one axis after the other, by `np.interp`, which goes on with the edge."""
+    for axis, count in enumerate(size, 1):
+        n = x.shape[axis]
+        centres = (np.arange(count) + 0.5) * n / count - 0.5
+        shares = np.array([np.interp(centres, np.arange(n), unit) for unit in np.eye(n)])  # (n, count)
+        x = np.moveaxis(np.tensordot(x, shares, ((axis,), (0,))), -1, axis)
+    return x
+
+
 def max_pool(x: np.ndarray, window: tuple[int, ...], stride: tuple[int, ...], padding: Pairs, dilation: tuple[int, ...]) -> np.ndarray:
     """The largest of each window."""
     return np.max([part for _, part in _windows(x, window, stride, padding, dilation, -np.inf)], axis=0)

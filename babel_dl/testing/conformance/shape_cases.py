@@ -24,6 +24,10 @@ def _pad(x: np.ndarray, widths: tuple[tuple[int, int], ...], value: float) -> np
     return np.pad(x, widths, constant_values=np.array(value, x.dtype))
 
 
+def _split(x: np.ndarray, sizes: tuple[int, ...], axis: int) -> tuple[np.ndarray, ...]:
+    return tuple(np.split(x, np.cumsum(sizes)[:-1], axis))
+
+
 def _take_along(x: np.ndarray, indices: np.ndarray, axis: int) -> np.ndarray:
     shape = list(np.broadcast_shapes((*x.shape[:axis], 1, *x.shape[axis + 1:]), (*indices.shape[:axis], 1, *indices.shape[axis + 1:])))
     whole = np.broadcast_to(x, (*shape[:axis], x.shape[axis], *shape[axis + 1:]))
@@ -69,6 +73,13 @@ JOINS = [
     _case("stack", ([ROW, ROW + 1], 0), lambda xs, axis: np.stack(xs, axis), "first"),
     _case("stack", ([ROW, ROW + 1, ROW], 2), lambda xs, axis: np.stack(xs, axis), "last"),
     _case("stack", ([np.array(1.0), np.array(0.0)], 0), lambda xs, axis: np.stack(xs, axis), "no_axis"),
+]
+
+PARTS = [
+    _case("split", (A, (2, 2), 2), _split, "equal"),
+    _case("split", (A, (1, 0, 2), 1), _split, "one_is_empty"),
+    _case("split", (A, (2,), 0), _split, "one_part"),
+    _case("split", (np.arange(5.0), (1, 4), 0), _split, "one_axis"),
 ]
 
 INDEXING = [
@@ -122,4 +133,4 @@ TAKING = [
     _case("take_along_axis", (A, A.argsort(1).astype(np.int32), 1), _take_along, "three_axes"),
 ]
 
-ALL = [*MOVES, *JOINS, *INDEXING, *TAKING]
+ALL = [*MOVES, *JOINS, *PARTS, *INDEXING, *TAKING]

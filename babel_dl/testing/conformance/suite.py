@@ -10,6 +10,8 @@ from babel_dl.testing.conformance.compilation import CompilationConformance, Tra
 from babel_dl.testing.conformance.creation import CastConformance, CreationConformance, DeviceConformance
 from babel_dl.testing.conformance.elementwise import ElementwiseConformance
 from babel_dl.testing.conformance.gradients import GradientConformance
+from babel_dl.testing.conformance.gradients_of_gradients import SecondGradientConformance
+from babel_dl.testing.conformance.gradients_of_inputs import InputGradientConformance
 from babel_dl.testing.conformance.kernels import KernelConformance
 from babel_dl.testing.conformance.neural import NeuralConformance
 from babel_dl.testing.conformance.reduction import ReductionConformance
@@ -20,8 +22,8 @@ from babel_dl.testing.conformance.trees import TreeConformance
 
 class BackendConformance(
     CreationConformance, CastConformance, DeviceConformance, ElementwiseConformance, ShapeConformance, ReductionConformance,
-    NeuralConformance, StateConformance, GradientConformance, CompilationConformance, TraceShapesConformance, TreeConformance,
-    KernelConformance,
+    NeuralConformance, StateConformance, GradientConformance, InputGradientConformance, SecondGradientConformance,
+    CompilationConformance, TraceShapesConformance, TreeConformance, KernelConformance,
 ):
     """Holds a backend against every promise of the contract. Inherit, name the backend, and let pytest collect the class.
 
