@@ -31,6 +31,14 @@ class GradientError(BabelError, RuntimeError):
     """A gradient is asked for that does not exist."""
 
 
+class SideEffectError(BabelError, RuntimeError):
+    """A step changes Python state, which a compiled step would do once and never again; the line is named."""
+
+
+class StateError(BabelError, RuntimeError):
+    """A function reads or writes a variable that nobody declared or holds; the variable is named."""
+
+
 class ConfigError(BabelError, ValueError):
     """A configuration field is unknown, or its value does not fit its type."""
 
@@ -69,6 +77,10 @@ class CheckpointError(BabelError, RuntimeError):
 
 class NonFiniteError(BabelError, ArithmeticError):
     """A loss or a metric became NaN or infinite; epoch, step and part are named."""
+
+
+class OutOfMemoryError(BabelError, MemoryError):
+    """A step needs more memory than its device has."""
 
 
 class CallbackError(BabelError, RuntimeError):

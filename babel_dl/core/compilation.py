@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from babel_dl.backend import current_backend
 from babel_dl.core.logged import collect_logged, log_value
-from babel_dl.errors import ArgumentError, did_you_mean
+from babel_dl.core.variable import Variable, watch_variables
+from babel_dl.errors import ArgumentError, StateError, did_you_mean
 from babel_dl.ops.dispatch import narrow, unwrap, wrap, wrap_natives
 from babel_dl.ops.tree import pack, unpack
 
 
-def compile(fn: Callable[..., Any], mode: str = "auto") -> Callable[..., Any]:
+def compile(fn: Callable[..., Any], mode: str = "auto", state: Iterable[Any] | None = None) -> Callable[..., Any]:
     """The same function, compiled by the backend in force: traced once for each structure, shape and type of its arguments.
 
     Variables that it reads and writes are found, and stay variables; values that it logs are carried out at every call. Python code in
@@ -22,9 +23,11 @@ def compile(fn: Callable[..., Any], mode: str = "auto") -> Callable[..., Any]:
     Args:
         fn: Takes and returns tensors, in any nest of tuples, lists, dicts and dataclasses.
         mode: "auto" for what is fastest as a rule, "off" for none, or a mode of this backend (`backend.compile_modes`).
+        state: The modules, variables and optimizers that the function may use; any other variable is refused. None for all that it finds.
 
     Raises:
-        ArgumentError: The backend has no such mode.
+        ArgumentError: The backend has no such mode, or `state` holds something that has no variables.
+        StateError: At a call: the function uses a variable that is not in `state`; it is named.
 
     Example:
         >>> from babel_dl import ops
@@ -34,6 +37,8 @@ def compile(fn: Callable[..., Any], mode: str = "auto") -> Callable[..., Any]:
     """
     backend = current_backend()
     check_mode(backend, mode)
+    if state is not None:
+        fn = _with_declared_state(fn, list(state))
 
     def on_natives(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         with collect_logged() as logged:
@@ -50,6 +55,54 @@ def compile(fn: Callable[..., Any], mode: str = "auto") -> Callable[..., Any]:
         return wrap_natives(unpack(result), backend)
 
     return run
+
+
+def _with_declared_state(fn: Callable[..., Any], state: list[Any]) -> Callable[..., Any]:
+    for part in state:
+        if not isinstance(part, Variable) and not hasattr(part, "named_variables"):
+            raise ArgumentError(f"compile needs modules, variables and optimizers in `state`, and got {part!r}.")
+
+    @functools.wraps(fn)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        with watch_variables() as used:
+            result = fn(*args, **kwargs)
+        check_declared(fn, used, state)
+        return result
+
+    return run
+
+
+def check_declared(fn: Callable[..., Any], used: Mapping[int, Variable], state: Iterable[Any]) -> None:
+    """Refuses variables that nobody declared.
+
+    Args:
+        fn: What used them, for the message.
+        used: The variables by id.
+        state: Variables, and what has `named_variables`.
+
+    Raises:
+        StateError: One of them is not in `state`.
+    """
+    declared: set[int] = set()
+    for part in state:
+        declared.update(map(id, [part] if isinstance(part, Variable) else part.named_variables.values()))
+    found = strangers(used, declared)
+    if found:
+        raise StateError(
+            f"{getattr(fn, '__qualname__', 'A compiled function')} uses the variable {found}, which is not declared in its state.\n"
+            f"  Add its module: compile(fn, state=[..., module]), or leave `state` out to let it be found."
+        )
+
+
+def strangers(used: Mapping[int, Variable], known: Collection[int]) -> str:
+    """The paths of variables that are used and not known, for a message; empty if there is none.
+
+    Args:
+        used: The variables by id.
+        known: Ids.
+    """
+    paths = [repr(variable.path) for key, variable in used.items() if key not in known]
+    return ", ".join(paths[:5]) + (", ..." if len(paths) > 5 else "")
 
 
 def check_mode(backend: Any, mode: str) -> None:

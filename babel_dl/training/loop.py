@@ -2,11 +2,11 @@
 
     on_prepare; build what is not built; load the checkpoint to resume from, if there is one
     on_fit_start
-    while epoch < num_epochs and nobody asked to stop:
+    while no limit (epochs, steps, time) is reached and nobody asked to stop:
         on_epoch_start
         on_train_start
         for each batch left in the epoch, until somebody asks to stop:
-            on_step_start;  train_step(batch);  step += 1;  on_step_end
+            learning rates follow their schedules;  on_step_start;  train_step(batch);  step += 1;  on_step_end
             every log_every steps: read the numbers from the device, refuse NaN, on_metrics(means so far)
         read the numbers, refuse NaN, on_train_end(means over the epoch)
         if there is dev data:
@@ -73,13 +73,13 @@ class Interrupt:
 
 
 def run_fit(trainer: Trainer, train_data: Any, dev_data: Any | None) -> dict[str, float]:
-    """Trains from where the trainer stands to `progress.num_epochs`, as the module's pseudocode says; returns the last means."""
+    """Trains from where the trainer stands until `progress.is_over`, as the module's pseudocode says; returns the last means."""
     tell, progress, interrupt = trainer.callbacks.tell, trainer.progress, Interrupt()
     metrics: dict[str, float] = {}
     with interrupt.served_between_steps():
         try:
             tell("on_fit_start", trainer)
-            while progress.epoch < progress.num_epochs and not progress.stop_reason:
+            while not progress.is_over:
                 tell("on_epoch_start", trainer)
                 trainer.compile_steps()
                 metrics = train_epoch(trainer, train_data, interrupt)
@@ -107,15 +107,17 @@ def train_epoch(trainer: Trainer, data: Any, interrupt: Interrupt) -> dict[str, 
     callbacks, progress, metrics = trainer.callbacks, trainer.progress, trainer.metrics
     start, end = callbacks.hears("on_step_start"), callbacks.hears("on_step_end")
     step, backend, log_every = trainer.compiled_train_step, trainer.backend, trainer.log_every
+    scheduled = [optimizer for optimizer in trainer.optimizers.values() if optimizer.schedule is not None]
     callbacks.tell("on_train_start", trainer)
     for module in trainer.modules.values():
         module.train()
     for batch in data.batches(progress.epoch, progress.position):
+        for optimizer in scheduled:
+            optimizer.follow(progress.step)
         if start:
             callbacks.tell("on_step_start", trainer)
         metrics.add(step(batch), num_samples(batch), backend)
-        progress.step += 1
-        progress.position += 1
+        progress.count_step()
         if end:
             callbacks.tell("on_step_end", trainer)
         if progress.position % log_every == 0:

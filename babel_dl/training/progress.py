@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import asdict, dataclass
 
 from babel_dl.errors import DataError
+from babel_dl.training.limits import Limits
 
 
 @dataclass
@@ -15,9 +17,11 @@ class Progress:
         step: Training steps made, over all epochs. One call of `train_step` is one step, whatever number of optimizers it runs.
         epoch: Epochs finished, which is the number of the current one counted from 0.
         position: Training batches of the current epoch that are done.
-        num_epochs: The epoch at which the run ends.
+        num_epochs: The epoch at which the run ends; 0 if only its time is limited.
         steps_per_epoch: Training batches in an epoch; 0 before the first.
-        stop_reason: Why a callback asked to stop; empty if none did.
+        stop_reason: Why the run ends before that: what a callback said, or the limit that was reached; empty if nothing did.
+        last_step: The step at which the run ends; 0 for none.
+        deadline: When its time is up, by `time.monotonic()`; 0 for never.
     """
 
     step: int = 0
@@ -26,12 +30,14 @@ class Progress:
     num_epochs: int = 0
     steps_per_epoch: int = 0
     stop_reason: str = ""
+    last_step: int = 0
+    deadline: float = 0.0
 
-    def enter(self, num_epochs: int, steps_per_epoch: int) -> None:
+    def enter(self, limits: Limits, steps_per_epoch: int) -> None:
         """Begins a run, or goes on with one.
 
         Args:
-            num_epochs: At which epoch to end.
+            limits: When to end.
             steps_per_epoch: How many training batches an epoch of its loader has.
 
         Raises:
@@ -45,8 +51,31 @@ class Progress:
                 f"{steps_per_epoch} in an epoch.\n"
                 f"  Go on with the batch size and the data that it was begun with, or start from a checkpoint at the end of an epoch."
             )
-        self.num_epochs, self.steps_per_epoch, self.stop_reason = num_epochs, steps_per_epoch, ""
+        self.num_epochs, self.steps_per_epoch, self.stop_reason = limits.epochs or 0, steps_per_epoch, ""
+        self.last_step = limits.steps or 0
+        self.deadline = time.monotonic() + limits.seconds if limits.seconds else 0.0
+        if limits.steps and not limits.epochs:
+            self.num_epochs = self.epoch + -(-max(0, limits.steps - self.step + self.position) // steps_per_epoch)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether epochs or steps are used up, or somebody asked to stop."""
+        epochs_done = bool(self.num_epochs) and self.epoch >= self.num_epochs
+        return epochs_done or bool(self.stop_reason) or 0 < self.last_step <= self.step
+
+    def count_step(self) -> None:
+        """A training step was made. Notes when it was the last one."""
+        self.step += 1
+        self.position += 1
+        if self.step == self.last_step:
+            self.stop_reason = self.stop_reason or f"{self.step} steps are done."
+        if self.deadline and time.monotonic() >= self.deadline:
+            self.stop_reason = self.stop_reason or "The time is up."
+
+    def label(self, epoch: int) -> str:
+        """How logs name an epoch, counted from 1: `3/10`, or `3` if only the time is limited."""
+        return f"{epoch}/{self.num_epochs}" if self.num_epochs else str(epoch)
 
     def to_dict(self) -> dict[str, int]:
         """The numbers that a checkpoint keeps."""
-        return {name: value for name, value in asdict(self).items() if name != "stop_reason"}
+        return {name: value for name, value in asdict(self).items() if name not in ("stop_reason", "last_step", "deadline")}

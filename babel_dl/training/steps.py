@@ -3,36 +3,112 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from babel_dl.backend import Backend
 from babel_dl.core.logged import collect_logged
-from babel_dl.errors import ArgumentError
+from babel_dl.core.variable import dry_run
+from babel_dl.errors import ArgumentError, OutOfMemoryError
+from babel_dl.ops import tree
 from babel_dl.ops.dispatch import narrow, wrap_natives
 from babel_dl.ops.tensor import TensorLike
+from babel_dl.training.first_run import checked_first_run
+from babel_dl.training.phases import Phase
+
+if TYPE_CHECKING:
+    from babel_dl.training.trainer import Trainer
 
 TOTAL_LOSS = "loss/total"
 
-Step = Callable[[Any], dict[str, Any]]
-
-
-def compile_step(step: Callable[[Any], Any], backend: Backend, mode: str) -> Step:
-    """The compiled step.
+class CompiledStep:
+    """One step of a trainer, from a batch of numpy arrays to native scalars by name: what the step logged and returned.
 
     Args:
-        step: Takes a batch of tensors, returns a scalar (the total loss), a dict of scalars, or None; may log values.
-        backend: Where it runs.
-        mode: A mode of `babel_dl.compile`.
-
-    Returns:
-        A function from a batch of numpy arrays to native scalars by name: what the step logged and returned.
+        trainer: Whose step it is.
+        step: `train_step` or `evaluate_step`: takes a batch of tensors; returns a scalar (the total loss), a dict of scalars, or None.
+        in_training: Whether the step is counted, so that what is done only every so often is due or not.
     """
 
-    def run(batch: Any) -> dict[str, Any]:
-        return run_step(step, wrap_natives(batch, backend))
+    def __init__(self, trainer: Trainer, step: Callable[[Any], Any], in_training: bool) -> None:
+        backend = trainer.backend
 
-    compiled = backend.compile(run, mode)
-    return lambda batch: compiled(narrow(batch))
+        def run(batch: Any, phase: Phase) -> dict[str, Any]:
+            return run_step(step, wrap_natives(batch, backend))
+
+        self._trainer, self._step, self._backend = trainer, step, backend
+        self._in_training = in_training
+        self._compiled = backend.compile(run, trainer.compile_mode)
+        self._is_first = trainer.compile_mode != "off"
+
+    def __call__(self, batch: Any) -> dict[str, Any]:
+        """Runs the step; its first run is looked at closely.
+
+        Raises:
+            OutOfMemoryError: The device has not enough memory for it.
+            StateError: The first run used a variable that the trainer does not hold.
+            SideEffectError: The first run changed Python state.
+        """
+        trainer, number = self._trainer, None
+        if self._in_training:
+            number = trainer.progress.step
+        trainer.phases.enter(number)
+        phase = () if number is None else trainer.phases.at(number)
+        try:
+            if not self._is_first:
+                return self._compiled(narrow(batch), phase)
+            self._is_first = False
+            with checked_first_run(trainer, self._step):
+                return self._compiled(narrow(batch), phase)
+        except Exception as error:
+            if self._backend.is_out_of_memory(error):
+                raise out_of_memory(self._step, batch, self._backend, error) from error
+            raise
+
+
+def build_by_step(trainer: Trainer, batch: Any, backend: Backend) -> None:
+    """Runs the training step on shapes, or on one sample, so that every module it calls is built.
+
+    Args:
+        trainer: Whose modules are built.
+        batch: Numpy arrays; the first sample is used.
+        backend: Where.
+
+    Raises:
+        OutOfMemoryError: One sample alone is too much.
+    """
+    leaves = [leaf[:1] if isinstance(leaf, np.ndarray) else leaf for leaf in tree.leaves(narrow(batch))]
+
+    def run(*natives: Any) -> None:
+        handles = iter(natives)
+        run_step(trainer.train_step, wrap_natives(tree.map_leaves(lambda leaf: next(handles), batch), backend))
+
+    trainer.phases.enter(None)
+    try:
+        with dry_run():
+            backend.trace_shapes(run, *leaves)
+    except Exception as error:
+        if backend.is_out_of_memory(error):
+            raise out_of_memory(trainer.train_step, tree.map_leaves(lambda leaf: leaf[:1], batch), backend, error) from error
+        raise
+
+
+def out_of_memory(step: Callable[[Any], Any], batch: Any, backend: Backend, error: BaseException) -> OutOfMemoryError:
+    """The error for a step that needs more memory than there is: how large the batch was, and what to change."""
+    arrays = [leaf for leaf in tree.leaves(batch) if isinstance(leaf, np.ndarray)]
+    count, size = max((len(array) for array in arrays), default=0), sum(array.nbytes for array in arrays)
+    if count > 1:
+        advice = (
+            f"Halve the batch: to_dataloader(batch_size={count // 2}). Trainer(accumulate=2) then learns as from {count} samples.\n"
+            f'  Or compute in half the memory: Trainer(precision="bfloat16").'
+        )
+    else:
+        advice = "One sample alone is too much: make the samples or the model smaller, or use a device with more memory."
+    return OutOfMemoryError(
+        f"{getattr(step, '__qualname__', 'A step')} ran out of memory on {backend.name} with a batch of {count} samples ({size:,} bytes of "
+        f"data).\n  {advice}\n  The framework says: {str(error).strip().splitlines()[0][:200]}"
+    )
 
 
 def run_step(step: Callable[[Any], Any], batch: Any) -> dict[str, Any]:

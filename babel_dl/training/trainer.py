@@ -3,44 +3,41 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from babel_dl.backend import Backend, current_backend
 from babel_dl.core import logging
+from babel_dl.core.adoption import adopt_natives
 from babel_dl.core.compilation import check_mode
-from babel_dl.core.gradients import trainable_variables, value_and_grad
-from babel_dl.core.module import Module
+from babel_dl.core.precision import FLOAT32, find_precision, inherit_precision, policies_of, uses_float16
 from babel_dl.core.random import current_seed
-from babel_dl.core.variable import Variable, dry_run, is_dry_run
-from babel_dl.data import Dataset
-from babel_dl.errors import ArgumentError, DataError
-from babel_dl.ops import tree
-from babel_dl.ops.dispatch import narrow, wrap_natives
-from babel_dl.ops.tensor import Tensor
-from babel_dl.training import loop, state
+from babel_dl.core.variable import Variable
+from babel_dl.errors import ArgumentError
+from babel_dl.training import loop, rehearsal, state
 from babel_dl.training.callbacks.base import Callback
 from babel_dl.training.callbacks.dispatch import CallbackList
 from babel_dl.training.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from babel_dl.training.checkpoint.store import LATEST
 from babel_dl.training.diagnosis import explain_non_finite
-from babel_dl.training.holding import held_parts
+from babel_dl.training.holding import PartsHolder
+from babel_dl.training.inputs import as_loader, example_batch
+from babel_dl.training.limits import Limits
+from babel_dl.training.loss_scaling import DynamicLossScale
 from babel_dl.training.metrics.streaming import StreamingMeans
 from babel_dl.training.optimizers.base import Optimizer
+from babel_dl.training.phases import Phases
 from babel_dl.training.progress import Progress
-from babel_dl.training.steps import compile_step, run_step
+from babel_dl.training.scopes import Scope
+from babel_dl.training.steps import CompiledStep, build_by_step
+from babel_dl.training.updates import Updates
 
 if TYPE_CHECKING:
     from babel_dl.core.config import Config
 
-_OWN_NOTES = ("_scopes", "_plan")
-"""Attributes in which a trainer keeps notes about its parts; these are not searched for parts."""
-
-
-class Trainer(ABC):
+class Trainer(PartsHolder, ABC):
     """Runs steps over data. A subclass keeps modules and optimizers in attributes, and writes `train_step` and `evaluate_step`.
 
     Args:
@@ -48,13 +45,19 @@ class Trainer(ABC):
         log_every: After how many steps numbers are read from the device; at least 1.
         compile: "auto", "off", or a mode of the backend; see `babel_dl.compile`.
         config: Kept in checkpoints, for the record.
+        optimizers: By name, for `minimize(..., using=name)`. They may as well be kept in attributes.
+        accumulate: Over how many steps gradients are averaged before an optimizer moves; 1 for every step.
+        precision: In which type its modules compute, where they do not say otherwise: "float32", "bfloat16" or "float16".
 
     Attributes:
         progress: Where training stands.
         metrics: Means over the current epoch so far.
+        accumulated: Sums of gradients that wait for their optimizer, by name; empty without `accumulate`.
+        loss_scale: What keeps gradients in the range of float16; None while no module computes in it. A `DynamicLossScale` of one's
+            own may be set before training.
 
     Raises:
-        ArgumentError: `log_every` is below 1.
+        ArgumentError: `log_every` or `accumulate` is below 1, an optimizer is none, or there is no such precision.
         CallbackError: A callback is none.
     """
 
@@ -64,9 +67,13 @@ class Trainer(ABC):
         log_every: int = 100,
         compile: str = "auto",
         config: Config | None = None,
+        optimizers: Mapping[str, Optimizer] | None = None,
+        accumulate: int = 1,
+        precision: str | int = FLOAT32,
     ) -> None:
-        if not isinstance(log_every, int) or log_every < 1:
-            raise ArgumentError(f"{type(self).__name__} needs log_every of at least 1, and got {log_every!r}.")
+        for name, count in (("log_every", log_every), ("accumulate", accumulate)):
+            if not isinstance(count, int) or count < 1:
+                raise ArgumentError(f"{type(self).__name__} needs {name} of at least 1, and got {count!r}.")
         from babel_dl.training.callbacks import default_callbacks
 
         self.callbacks = CallbackList(default_callbacks() if callbacks is None else callbacks)
@@ -78,7 +85,13 @@ class Trainer(ABC):
         self.metrics = StreamingMeans()
         self.compiled_train_step: Callable[[Any], dict[str, Any]] = self._not_ready
         self.compiled_evaluate_step: Callable[[Any], dict[str, Any]] = self._not_ready
-        self._scopes: dict[tuple[int, ...], tuple[list[Module | Variable], list[Variable]]] = {}
+        self.accumulate = accumulate
+        self.accumulated: dict[str, Variable] = {}
+        self.precision = find_precision(precision)
+        self.loss_scale: DynamicLossScale | None = None
+        self.optimizers = optimizers or {}
+        self.phases = Phases()
+        self._updates = Updates(self)
         self._plan: object = None
         self._train_loader: Any = None
 
@@ -98,50 +111,51 @@ class Trainer(ABC):
 
     # ---------------------------------------------------------------- what a step uses
 
-    def minimize(self, fn: Callable[[], Tensor], over: Module | Sequence[Module | Variable], using: Optimizer) -> Tensor:
+    def minimize(
+        self, fn: Callable[[], Any], over: Scope | None = None, using: Optimizer | str | None = None, has_aux: bool = False
+    ) -> Any:
         """Computes a loss, its gradients with respect to the variables of `over`, and makes one step of the optimizer.
 
+        Two optimizers may work on one variable: each has its own state, and the updates are made in the order of the calls.
+
         Args:
-            fn: Takes nothing, returns the loss, a scalar.
-            over: Whose trainable variables learn. Others are constants here.
-            using: The optimizer.
+            fn: Takes nothing, returns the loss, a scalar; with `has_aux` a pair of the loss and any nest of tensors.
+            over: Whose trainable variables learn; others are constants here. A module, a variable, a list of these, an attribute path
+                (`"generator"`, `"critics/0"`) or a pattern over variable paths (`"generator/*/weight"`). None for what `using` names,
+                or else for all that the trainer holds.
+            using: The optimizer or its name. None for the one of the name in `over`, or else for the only one.
 
         Returns:
-            The loss before the step.
+            The loss before the step; with `has_aux` the pair.
 
         Raises:
+            ArgumentError: A name or pattern means nothing here, `using` is no optimizer, or the loss is no tensor.
             GradientError: Nothing of `over` can learn, or the loss does not depend on one of its variables; it is named.
+            ShapeError: The loss is not a scalar.
+
+        Example: `self.minimize(lambda: self.loss(self.critic(x)), over="critic")` in a trainer that was made with
+        `optimizers={"critic": Adam(1e-4)}`.
         """
-        holders: list[Module | Variable] = [over] if isinstance(over, (Module, Variable)) else list(over)
-        if is_dry_run():
-            value = fn()
-            using.prepare(_named(holders))
-            return value
-        key = (id(using), *map(id, holders))
-        if key not in self._scopes:
-            using.prepare(_named(holders))
-            self._scopes[key] = (holders, trainable_variables(holders))  # with the holders, so that their ids stay theirs
-        variables = self._scopes[key][1]
-        value, gradients = value_and_grad(fn, variables)
-        using.apply(gradients, variables)
-        return value
+        return self._updates.minimize(fn, over, using, has_aux)
+
+    def every(self, period: int, offset: int = 0) -> bool:
+        """Whether this step is one of every `period` steps: a Python bool, for an `if` in `train_step`. In evaluation always true.
+
+            if self.every(5):       # one step of the generator for five of the critic
+                numbers["loss/generator"] = self.minimize(...)
+
+        Args:
+            period: How many steps from one to the next; at least 1.
+            offset: Which of them, from 0: the first step is 0.
+
+        Raises:
+            ArgumentError: `period` is below 1, or the trainer accumulates gradients over steps, which would not fit.
+        """
+        if self.accumulate > 1:
+            raise ArgumentError("every(n) and accumulate do not go together: an optimizer that moves seldom would miss its steps.")
+        return self.phases.is_due(period, offset)
 
     # ---------------------------------------------------------------- what it holds
-
-    @property
-    def modules(self) -> dict[str, Module]:
-        """The modules in attributes and in lists, tuples and dicts there, by name: `model`, `critics/0`."""
-        return held_parts(self, Module, _OWN_NOTES)
-
-    @property
-    def optimizers(self) -> dict[str, Optimizer]:
-        """The optimizers in attributes and in lists, tuples and dicts there, by name."""
-        return held_parts(self, Optimizer, _OWN_NOTES)
-
-    @property
-    def variables(self) -> dict[str, Variable]:
-        """The variables in attributes and in lists, tuples and dicts there that belong to no module, by name."""
-        return held_parts(self, Variable, _OWN_NOTES)
 
     @property
     def backend(self) -> Backend:
@@ -180,36 +194,51 @@ class Trainer(ABC):
 
     # ---------------------------------------------------------------- what it is used for
 
-    def fit(self, train_data: Any, dev_data: Any | None = None, epochs: int = 1, resume: bool | str | Path = False) -> dict[str, float]:
-        """Trains until `epochs` epochs are done, counted from the trainer's first: a second call goes on, it does not start over.
+    def fit(
+        self,
+        train_data: Any,
+        dev_data: Any | None = None,
+        epochs: int | None = None,
+        resume: bool | str | Path = False,
+        *,
+        steps: int | None = None,
+        max_time: float | timedelta | None = None,
+        debug: bool = False,
+    ) -> dict[str, float]:
+        """Trains until the first limit is reached. Epochs and steps count from the trainer's first: a second call goes on.
 
         Args:
             train_data: A loader, or a dataset (which gets one with its default settings).
             dev_data: The same for evaluation after each epoch; None for none.
-            epochs: At which epoch to end; at least 1.
+            epochs: At which epoch to end; at least 1. Without any limit it is 1.
             resume: A checkpoint's path to go on from; True for the latest one of this trainer's `CheckpointCallback`.
+            steps: At which step to end, in the middle of an epoch as well; the dev data are evaluated then.
+            max_time: How long this call may train, in seconds or as a `timedelta`; looked at after each step.
+            debug: Whether to try one step of each phase and a checkpoint first. It leaves no trace in the numbers.
 
         Returns:
-            The means of the last epoch: on the dev data, or else on the training data. If no epoch is left, those of an evaluation.
+            The means of the last epoch: on the dev data, or else on the training data. If nothing is left, those of an evaluation.
 
         Raises:
-            ArgumentError: `epochs` is below 1, or there is no checkpoint callback to resume from.
+            ArgumentError: A limit is out of its range, or there is no checkpoint callback to resume from.
             DataError: A dataset is empty, or training stands in the middle of an epoch that has another number of batches.
             NonFiniteError: A number became NaN or infinite.
             CheckpointError: The checkpoint to resume from cannot be used; with True a damaged one is replaced by the one before.
             CallbackError: A callback failed whose failure stops the run.
             KeyboardInterrupt: Ctrl-C; callbacks were told, and a checkpoint was written if there is a callback for it.
         """
-        if not isinstance(epochs, int) or epochs < 1:
-            raise ArgumentError(f"fit needs epochs of at least 1, and got {epochs!r}.")
+        limits = Limits.of(epochs, steps, max_time)
         train_loader, dev_loader = as_loader(train_data), None if dev_data is None else as_loader(dev_data)
         self._train_loader = train_loader
         self.prepare(example_batch(train_loader))
         if resume:
             state.restore(self, self._checkpoint_to_resume(resume))
-        self.progress.enter(epochs, len(train_loader))
-        if self.progress.epoch >= epochs:
-            logging.info(f"Nothing to train: {self.progress.epoch} epochs are done, and {epochs} were asked for in all.")
+        self.progress.enter(limits, len(train_loader))
+        if debug:
+            rehearsal.rehearse(self, train_loader, dev_loader)
+        if self.progress.is_over:
+            done = f"{self.progress.epoch} epochs ({self.progress.step} steps) are done"
+            logging.info(f"Nothing to train: {done}, and {limits} were asked for in all.")
             return loop.evaluate(self, train_loader if dev_loader is None else dev_loader)
         return loop.run_fit(self, train_loader, dev_loader)
 
@@ -230,35 +259,35 @@ class Trainer(ABC):
         Args:
             batch: Arrays as a loader gives them; only shapes and types matter.
         """
+        adopt_natives(self)
         backend = self.backend
         check_mode(backend, self.compile_mode)
         self.callbacks.tell("on_prepare", self)
         if not any(module.variables for module in self.modules.values()):
             logging.info("Build Model")
-        self._build(batch, backend)
+        if self.precision != FLOAT32:
+            inherit_precision(self.modules.values(), self.precision)
+        build_by_step(self, batch, backend)
         self.compile_steps()
 
     def compile_steps(self) -> None:
-        """Compiles the steps, again only if something was frozen, thawed or set moving since. The loop asks before each epoch."""
-        backend = self.backend
-        learning = [(id(v), v.trainable) for module in self.modules.values() for v in module.variables]
-        plan = (backend, learning, [optimizer.moving_names for optimizer in self.optimizers.values()])
+        """Compiles the steps, again only if something was frozen, thawed, set moving or given another precision since.
+
+        The loop asks before each epoch.
+        """
+        backend, modules = self.backend, self.modules.values()
+        if self.loss_scale is None and uses_float16(modules):
+            self.loss_scale = DynamicLossScale(backend=backend)
+            modules = self.modules.values()
+        learning = [(id(variable), variable.trainable) for module in modules for variable in module.variables]
+        moving = [optimizer.moving_names for optimizer in self.optimizers.values()]
+        plan = (backend, learning, moving, policies_of(modules))
         if plan == self._plan:
             return
         self._plan = plan
-        self._scopes.clear()
-        self.compiled_train_step = compile_step(self.train_step, backend, self.compile_mode)
-        self.compiled_evaluate_step = compile_step(self.evaluate_step, backend, self.compile_mode)
-
-    def _build(self, batch: Any, backend: Backend) -> None:
-        leaves = [leaf[:1] if isinstance(leaf, np.ndarray) else leaf for leaf in tree.leaves(narrow(batch))]
-
-        def run(*natives: Any) -> None:
-            handles = iter(natives)
-            run_step(self.train_step, wrap_natives(tree.map_leaves(lambda leaf: next(handles), batch), backend))
-
-        with dry_run():
-            backend.trace_shapes(run, *leaves)
+        self._updates.forget()
+        self.compiled_train_step = CompiledStep(self, self.train_step, in_training=True)
+        self.compiled_evaluate_step = CompiledStep(self, self.evaluate_step, in_training=False)
 
     def _not_ready(self, batch: Any) -> dict[str, Any]:
         raise ArgumentError(f"{type(self).__name__} is not prepared. Call fit, evaluate, or prepare(batch) first.")
@@ -291,38 +320,3 @@ class Trainer(ABC):
             if isinstance(callback, CheckpointCallback):
                 return callback.store.load(LATEST)
         raise ArgumentError("fit(resume=True) looks for a CheckpointCallback among the callbacks, and there is none. Give a path instead.")
-
-
-def as_loader(data: Any) -> Any:
-    """A loader for a dataset; a loader is returned as it is.
-
-    Raises:
-        DataError: It is neither.
-    """
-    if isinstance(data, Dataset):
-        return data.to_dataloader()
-    if not hasattr(data, "batches"):
-        raise DataError(f"A trainer needs a Dataset or its loader, and got {type(data).__name__}. Make one: dataset.to_dataloader().")
-    return data
-
-
-def example_batch(loader: Any) -> Any:
-    """A batch of one sample, to build modules with; read in this process, whatever workers the loader has.
-
-    Raises:
-        DataError: The dataset is empty, or the sample cannot be made.
-    """
-    if isinstance(getattr(loader, "dataset", None), Dataset):
-        loader = loader.dataset.to_dataloader(batch_size=1, shuffle=False, prefetch=0)
-    return next(iter(loader.batches(0, 0)))
-
-
-def _named(scope: Sequence[Module | Variable]) -> dict[str, Variable]:
-    """The trainable variables of a scope by the names under which an optimizer keeps their state."""
-    named: dict[str, Variable] = {}
-    for index, holder in enumerate(scope):
-        below = holder.named_variables if isinstance(holder, Module) else {holder.path: holder}
-        for path, variable in below.items():
-            if variable.trainable:
-                named[path if named.get(path, variable) is variable else f"/{index}{path}"] = variable
-    return named

@@ -116,6 +116,11 @@ class JaxDevices(Devices):
         """JAX, and jaxlib, which holds its compiled part."""
         return {package: version(package) for package in ("jax", "jaxlib")}
 
+    def is_out_of_memory(self, error: BaseException) -> bool:
+        """JAX has one class for all errors of its runtime; the text says which."""
+        is_runtime = isinstance(error, jax.errors.JaxRuntimeError)
+        return isinstance(error, MemoryError) or (is_runtime and any(s in str(error) for s in ("Out of memory", "RESOURCE_EXHAUSTED")))
+
 
 @cache
 def _table() -> dict[str, Device]:

@@ -138,3 +138,7 @@ class TensorFlowDevices(Devices):
     def versions(self) -> dict[str, str]:
         """TensorFlow alone."""
         return {"tensorflow": tf.__version__}
+
+    def is_out_of_memory(self, error: BaseException) -> bool:
+        """`ResourceExhaustedError`."""
+        return isinstance(error, (MemoryError, tf.errors.ResourceExhaustedError))

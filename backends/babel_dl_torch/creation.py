@@ -125,3 +125,7 @@ class TorchDevices(Devices):
     def versions(self) -> dict[str, str]:
         """PyTorch, and CUDA where this PyTorch was built for it."""
         return {"torch": str(torch.__version__)} | ({"cuda": torch.version.cuda} if torch.version.cuda else {})
+
+    def is_out_of_memory(self, error: BaseException) -> bool:
+        """`torch.OutOfMemoryError` of a GPU; the CPU's allocator raises a RuntimeError."""
+        return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "can't allocate memory" in str(error)

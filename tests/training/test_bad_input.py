@@ -81,7 +81,7 @@ def test_a_loss_whose_shapes_do_not_fit_names_both(backend):
             return self.ce(y_pred.label, y_true.label).mean()
 
     data = ArrayDataset(Inputs(arrays()[0]), Outputs(np.zeros((20, 5), np.int32)))
-    text = "SparseCrossEntropyLossFromLogits '/ce' got y_pred of shape (1, 3) and y_true of shape (1, 5)"
+    text = "SparseCrossEntropyLossFromLogits '/loss/ce' got y_pred of shape (1, 3) and y_true of shape (1, 5)"
     with pytest.raises(ShapeError, match=re.escape(text)):
         make_trainer(loss=OnlyLoss()).fit(data)
 
@@ -96,7 +96,7 @@ def test_a_distance_of_shapes_that_do_not_fit_is_refused_and_not_broadcast(backe
             return self.mse(y_pred.label, y_true.label).mean()
 
     data = ArrayDataset(Inputs(arrays()[0]), Outputs(np.zeros((20, 2), np.float32)))
-    with pytest.raises(ShapeError, match=r"MeanSquaredError '/mse' got .*\(1, 3\).*\(1, 2\)"):
+    with pytest.raises(ShapeError, match=r"MeanSquaredError '/loss/mse' got .*\(1, 3\).*\(1, 2\)"):
         make_trainer(loss=Distance()).fit(data)
 
 
@@ -120,7 +120,7 @@ def test_a_label_outside_of_the_classes_is_named_with_its_place_in_training(back
     step, sample = divmod(place, 8)
     text = (
         f"Epoch 1, step {step} (batch {step} of the epoch): loss/total became nan.\n"
-        f"  SparseCrossEntropyLossFromLogits '/ce': y_true[{sample}] is {value}, and there are 3 classes: "
+        f"  SparseCrossEntropyLossFromLogits '/loss/ce': y_true[{sample}] is {value}, and there are 3 classes: "
         f"whole numbers from 0 to 2 are allowed."
     )
     with pytest.raises(NonFiniteError, match=re.escape(text)):
@@ -128,7 +128,8 @@ def test_a_label_outside_of_the_classes_is_named_with_its_place_in_training(back
 
 
 def test_a_label_outside_of_the_classes_is_found_in_dev_data_too(backend):
-    text = "Evaluation after epoch 0, step 3 (batch 1): loss/total became nan.\n  SparseCrossEntropyLossFromLogits '/ce': y_true[5] is 3,"
+    place = "Evaluation after epoch 0, step 3 (batch 1): loss/total became nan."
+    text = f"{place}\n  SparseCrossEntropyLossFromLogits '/loss/ce': y_true[5] is 3,"
     with pytest.raises(NonFiniteError, match=re.escape(text)):
         make_trainer().fit(points().to_dataloader(8), in_order(labelled(13, 3)))
 
@@ -291,7 +292,7 @@ def test_a_loss_that_returns_nothing_is_refused(backend):
         def call(self, y_pred: Any, y_true: Any) -> None:
             super().call(y_pred, y_true)
 
-    with pytest.raises(ArgumentError, match="A step reports scalar tensors, and 'loss/total' is None. Return what the loss computed."):
+    with pytest.raises(ArgumentError, match="returns a scalar tensor, and it returned None. Return what the loss computed."):
         make_trainer(loss=Forgetful()).fit(points())
 
 

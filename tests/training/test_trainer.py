@@ -92,7 +92,7 @@ def test_fit_with_no_epoch_left_evaluates_and_says_so(backend, lines):
     before = weights_of(trainer)
     assert trainer.fit(points().to_dataloader(8), data, epochs=1) == trained
     assert all((before[name] == value).all() for name, value in weights_of(trainer).items())
-    assert lines[-1].endswith("INFO Nothing to train: 1 epochs are done, and 1 were asked for in all.")
+    assert lines[-1].endswith("INFO Nothing to train: 1 epochs (3 steps) are done, and 1 epochs were asked for in all.")
 
 
 def test_fit_returns_the_means_of_the_dev_data(backend):

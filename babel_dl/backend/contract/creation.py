@@ -81,3 +81,7 @@ class Devices(ABC):
     @abstractmethod
     def versions(self) -> dict[str, str]:
         """Names and versions of the framework's packages, for logs and checkpoints."""
+
+    @abstractmethod
+    def is_out_of_memory(self, error: BaseException) -> bool:
+        """Whether an error of the framework says that a device, or the host, has not enough memory."""

@@ -24,7 +24,7 @@ class LearningRateUpdateCallback(Callback):
 
     Raises:
         ArgumentError: The schedule is none, such as a plain number.
-        CallbackError: The trainer has no such optimizer, or several and none is named.
+        CallbackError: The trainer has no such optimizer, or several and none is named, or the optimizer has a schedule of its own.
     """
 
     def __init__(self, schedule: LearningRateSchedule, optimizer: str | Optimizer | None = None) -> None:
@@ -51,6 +51,11 @@ class LearningRateUpdateCallback(Callback):
     def on_prepare(self, trainer: Trainer) -> None:
         """Finds the optimizer, and lets its momentum move, if the schedule moves it."""
         optimizer = self._target = self._optimizer(trainer)
+        if optimizer.schedule is not None:
+            raise CallbackError(
+                f"{type(optimizer).__name__} follows the schedule it was made with, {optimizer.schedule!r}, and a "
+                f"LearningRateUpdateCallback would move it, too.\n  Take one of the two away."
+            )
         if self._moves_momentum and optimizer.momentum_name is not None:
             optimizer.let_move(optimizer.momentum_name)
 

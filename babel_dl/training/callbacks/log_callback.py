@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from babel_dl.core import logging
+from babel_dl.core.registry import register_callback
 from babel_dl.core.variable import Variable
 from babel_dl.training.callbacks.base import REPORT, Callback
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from babel_dl.training.trainer import Trainer
 
 
+@register_callback("log")
 class LogCallback(Callback):
     """Logs the variables at the start, a line for each training part, a line with the time to go for each epoch.
 
@@ -52,14 +54,16 @@ class LogCallback(Callback):
         """Logs the means over the training part and the learning rate."""
         rates = [optimizer.learning_rate for optimizer in trainer.optimizers.values()]
         shown = f" - LR {', '.join(f'{rate:.6f}' for rate in rates)}" if rates else ""
-        logging.status(f"Training {trainer.epoch + 1}/{trainer.progress.num_epochs}{format_metrics(metrics)}{shown}")
+        logging.status(f"Training {trainer.progress.label(trainer.epoch + 1)}{format_metrics(metrics)}{shown}")
 
     def on_epoch_end(self, trainer: Trainer, metrics: dict[str, float]) -> None:
         """Logs the means over the dev data and the time to go."""
-        done = trainer.epoch - self._first_epoch
-        left = (time.monotonic() - self._started) / max(done, 1) * (trainer.progress.num_epochs - trainer.epoch)
-        eta = timedelta(seconds=round(left))
-        logging.status(f"Epoch {trainer.epoch}/{trainer.progress.num_epochs} (ETA {eta}){format_metrics(metrics)}")
+        progress, now = trainer.progress, time.monotonic()
+        left = (now - self._started) / max(trainer.epoch - self._first_epoch, 1) * max(progress.num_epochs - trainer.epoch, 0)
+        if progress.deadline:
+            left = min(left, progress.deadline - now) if progress.num_epochs else progress.deadline - now
+        eta = timedelta(seconds=round(max(left, 0.0)))
+        logging.status(f"Epoch {progress.label(trainer.epoch)} (ETA {eta}){format_metrics(metrics)}")
 
     def on_fit_end(self, trainer: Trainer) -> None:
         """Logs why training ended early, if it did."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from babel_dl.core import logging
+from babel_dl.core.registry import register_callback
 from babel_dl.training.callbacks.base import REPORT, Callback
 from babel_dl.training.callbacks.log_callback import format_metrics
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from babel_dl.training.trainer import Trainer
 
 
+@register_callback("progress_bar")
 class ProgressBar(Callback):
     """Shows how far the training part of an epoch is, with the means so far. Log lines appear above it.
 
@@ -37,7 +39,7 @@ class ProgressBar(Callback):
             TextColumn("Epoch {task.fields[epoch]}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
             TextColumn("{task.fields[metrics]}"), transient=True,
         )  # fmt: skip
-        epoch = f"{trainer.epoch + 1}/{trainer.progress.num_epochs}"
+        epoch = trainer.progress.label(trainer.epoch + 1)
         done = trainer.progress.position
         self._task = self._bar.add_task("", total=trainer.progress.steps_per_epoch, completed=done, epoch=epoch, metrics="")
         self._bar.start()

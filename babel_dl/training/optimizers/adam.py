@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 
 from babel_dl import ops
+from babel_dl.core.registry import register_optimizer
 from babel_dl.core.variable import Variable
 from babel_dl.ops.tensor import Tensor
 from babel_dl.training.optimizers.base import Optimizer
+from babel_dl.training.optimizers.learning_rates.schedule import LearningRateSchedule
 
 
 class _AdamRule(Optimizer):
@@ -19,7 +21,7 @@ class _AdamRule(Optimizer):
 
     def __init__(
         self,
-        initial_lr: float = 1e-3,
+        initial_lr: float | LearningRateSchedule = 1e-3,
         beta1: float = 0.9,
         beta2: float = 0.999,
         eps: float = 1e-8,
@@ -41,7 +43,7 @@ class _AdamRule(Optimizer):
     def update(self, gradients: list[Tensor], variables: list[Variable]) -> None:
         """One step of the rule, by the backend's kernel where it has one."""
         first, second = self.state_of("first_moment", variables), self.state_of("second_moment", variables)
-        rate, step, beta1 = self.moving("learning_rate"), self._state["step"], self.moving("beta1")
+        rate, step, beta1 = self.moving("learning_rate"), self.count_of(variables), self.moving("beta1")
         kernel = variables[0].backend.kernels.get("adam")
         if kernel is not None and isinstance(beta1, float):
             kernel(
@@ -78,6 +80,7 @@ def _correction(beta: float, step: Variable) -> Tensor | float:
     return -ops.expm1(step * math.log(beta)) if beta > 0 else 1.0
 
 
+@register_optimizer("adam")
 class Adam(_AdamRule):
     """Steps of a size that adapts to each element.
 
@@ -86,7 +89,7 @@ class Adam(_AdamRule):
         w = w - lr * (m / (1 - beta1**step)) / (sqrt(v / (1 - beta2**step)) + eps)
 
     Args:
-        initial_lr: Learning rate; at least 0.
+        initial_lr: Learning rate, at least 0; or a schedule.
         beta1: Share of the mean gradient that is kept; from 0 to below 1.
         beta2: Share of the mean square that is kept; from 0 to below 1.
         eps: Added after the bias-corrected square root; above 0.
@@ -103,11 +106,12 @@ class Adam(_AdamRule):
     decoupled = False
 
 
+@register_optimizer("adamw")
 class AdamW(_AdamRule):
     """Adam with weight decay that is not scaled by the gradients' sizes: w = w * (1 - lr * weight_decay) before the step.
 
     Args:
-        initial_lr: Learning rate; at least 0.
+        initial_lr: Learning rate, at least 0; or a schedule.
         beta1: Share of the mean gradient that is kept; from 0 to below 1.
         beta2: Share of the mean square that is kept; from 0 to below 1.
         eps: Added after the bias-corrected square root; above 0.
@@ -125,7 +129,7 @@ class AdamW(_AdamRule):
 
     def __init__(
         self,
-        initial_lr: float = 1e-3,
+        initial_lr: float | LearningRateSchedule = 1e-3,
         beta1: float = 0.9,
         beta2: float = 0.999,
         eps: float = 1e-8,

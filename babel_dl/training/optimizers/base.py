@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,6 +13,11 @@ from babel_dl.core.variable import Variable
 from babel_dl.errors import ArgumentError
 from babel_dl.ops.tensor import Tensor
 from babel_dl.training.optimizers.clipping import clip_by_global_norm, clip_by_value
+from babel_dl.training.optimizers.learning_rates.schedule import LearningRateSchedule
+from babel_dl.training.optimizers.spelling import check_names
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 class Optimizer(ABC):
@@ -21,10 +26,15 @@ class Optimizer(ABC):
     A subclass names its `slots` (a variable of state for each parameter), says with `counts_steps` whether its rule depends on the number
     of the step, and writes `update`.
 
+    One optimizer may serve several scopes: each has its state, and its count of steps.
+
     Args:
-        initial_lr: Learning rate before a schedule moves it; at least 0.
+        initial_lr: Learning rate; at least 0. Or a schedule, which trainers follow from step to step.
         clip_norm: Scale all gradients down together so that their joint norm is at most this; None for no limit.
         clip_value: Cut each element of the gradients to [-clip_value, clip_value]; None for no limit. Applied before `clip_norm`.
+
+    Attributes:
+        schedule: What moves the learning rate; None where it stands still, or where somebody else moves it.
 
     Raises:
         ArgumentError: A number is out of its range.
@@ -33,14 +43,24 @@ class Optimizer(ABC):
     slots: tuple[str, ...] = ()
     counts_steps: bool = False
 
-    def __init__(self, initial_lr: float, clip_norm: float | None = None, clip_value: float | None = None) -> None:
-        self.initial_lr = self.checked("initial_lr", initial_lr)
+    def __new__(cls, *args: Any, **options: Any) -> Self:
+        """Sees the arguments first, to say how a misspelt one is called here."""
+        check_names(cls, options)
+        return super().__new__(cls)
+
+    def __init__(
+        self, initial_lr: float | LearningRateSchedule, clip_norm: float | None = None, clip_value: float | None = None
+    ) -> None:
+        self.schedule, rate = (initial_lr, initial_lr(0)) if isinstance(initial_lr, LearningRateSchedule) else (None, initial_lr)
+        self.initial_lr = self.checked("initial_lr", rate)
         self.clip_norm = None if clip_norm is None else self.checked("clip_norm", clip_norm, open_low=True)
         self.clip_value = None if clip_value is None else self.checked("clip_value", clip_value, open_low=True)
         self._moving: dict[str, float] = {"learning_rate": self.initial_lr}
         self._state: dict[str, Variable] = {}
         self._of: dict[int, dict[str, Variable]] = {}
         self._prepared: dict[str, Variable] = {}
+        self._names: dict[int, str] = {}
+        self._counter_of: dict[int, Variable] = {}
 
     @classmethod
     def checked(
@@ -59,31 +79,53 @@ class Optimizer(ABC):
         return float(value)
 
     def prepare(self, variables: dict[str, Variable]) -> None:
-        """Makes the state for these variables; those it has state for already keep it.
+        """Makes the state for these variables; those it has state for already keep it. What is new counts its steps together.
 
         Args:
             variables: By the name under which checkpoints keep their state. A name that another variable has already gets a number.
         """
-        if not variables:
-            return
-        backend = next(iter(variables.values())).backend
-        for name in (*self._moving, "step") if self.counts_steps else self._moving:
+        new = [(path, variable) for path, variable in variables.items() if id(variable) not in self._of]
+        if new:
+            self._make_state(new)
+
+    def _make_state(self, new: list[tuple[str, Variable]]) -> None:
+        backend = new[0][1].backend
+        if self.schedule is not None and self.schedule.momentum(0) is not None and self.momentum_name is not None:
+            self.let_move(self.momentum_name)
+        for name in self._moving:
             if name not in self._state:
-                value = np.float32(self._moving.get(name, 0.0))
-                self._state[name] = Variable(value, trainable=False, path=f"/{name}", backend=backend)
-        for path, variable in variables.items():
-            if id(variable) in self._of:
+                self._state[name] = Variable(np.float32(self._moving[name]), False, f"/{name}", backend=backend)
+        counter = self._new_counter(backend) if self.counts_steps else None
+        for path, variable in new:
+            if id(variable) in self._of:  # one variable under two paths
                 continue
-            place, count = f"/{path.lstrip('/')}", 0
-            name = place
-            while name in self._prepared:  # one optimizer for two models: both may have a `/linear/weight`
-                count += 1
-                name = f"/{count}{place}"
+            name = self._free_name(path)
             zeros = np.zeros(variable.shape, np.float32)
             slots = {s: Variable(zeros, False, f"/{s}{name}", variable.dtype, backend) for s in self.slots}
             self._of[id(variable)] = slots
             self._prepared[name] = variable
+            self._names[id(variable)] = name
             self._state.update({f"{slot}{name}": value for slot, value in slots.items()})
+            if counter is not None:
+                self._counter_of[id(variable)] = counter
+
+    def _new_counter(self, backend: Any) -> Variable:
+        count = sum(name == "step" or name.startswith("step/") for name in self._state)
+        name = f"step/{count}" if count else "step"
+        self._state[name] = Variable(np.float32(0.0), False, f"/{name}", backend=backend)
+        return self._state[name]
+
+    def _free_name(self, path: str) -> str:
+        place, count = f"/{path.lstrip('/')}", 0
+        name = place
+        while name in self._prepared:  # one optimizer for two models: both may have a `/linear/weight`
+            count += 1
+            name = f"/{count}{place}"
+        return name
+
+    def name_of(self, variable: Variable) -> str:
+        """The name under which checkpoints keep the state of a variable that was prepared: `linear/0/weight`."""
+        return self._names[id(variable)].lstrip("/")
 
     def apply(self, gradients: Sequence[Tensor], variables: Sequence[Variable]) -> None:
         """One step: changes the variables by their gradients. Works inside compiled functions.
@@ -94,15 +136,24 @@ class Optimizer(ABC):
         """
         for variable in variables:
             if id(variable) not in self._of:
-                self.prepare({variable.path: variable})
+                self._make_state([(other.path, other) for other in variables if id(other) not in self._of])
+                break
         if self.clip_value is not None:
             gradients = clip_by_value(gradients, self.clip_value)
         if self.clip_norm is not None:
             gradients = clip_by_global_norm(gradients, self.clip_norm)
-        if self.counts_steps:
-            step = self._state["step"]
-            step.assign(step + 1.0)
-        self.update(list(gradients), list(variables))
+        if not self.counts_steps:
+            self.update(list(gradients), list(variables))
+            return
+        together: dict[int, tuple[Variable, list[Tensor], list[Variable]]] = {}
+        for gradient, variable in zip(gradients, variables, strict=True):
+            counter = self._counter_of[id(variable)]
+            _, some, others = together.setdefault(id(counter), (counter, [], []))
+            some.append(gradient)
+            others.append(variable)
+        for counter, some, others in together.values():
+            counter.assign(counter + 1.0)
+            self.update(some, others)
 
     @abstractmethod
     def update(self, gradients: list[Tensor], variables: list[Variable]) -> None:
@@ -111,6 +162,10 @@ class Optimizer(ABC):
     def moving(self, name: str) -> Variable | float:
         """A hyperparameter that may change between steps: a variable once it moves, a number before."""
         return self._state.get(name, self._moving.get(name, getattr(self, name, 0.0)))
+
+    def count_of(self, variables: list[Variable]) -> Variable:
+        """The number of the step that is made for these variables, which `apply` passes together; float32, 1 at the first."""
+        return self._counter_of[id(variables[0])]
 
     def state_of(self, slot: str, variables: list[Variable]) -> list[Variable]:
         """The state variables of this slot, one for each variable."""
@@ -147,6 +202,19 @@ class Optimizer(ABC):
             if name in self._state:
                 self._state[name].fill(value)
 
+    def follow(self, step: int) -> None:
+        """Sets what the schedule says for a step: the learning rate, and the momentum where it moves that. Trainers call it.
+
+        Args:
+            step: Training steps made before this one.
+        """
+        if self.schedule is None:
+            return
+        self.learning_rate = self.schedule(step)
+        momentum = self.schedule.momentum(step)
+        if momentum is not None and self.momentum_name in self._moving:
+            self.set(self.momentum_name, momentum)
+
     @property
     def learning_rate(self) -> float:
         """The learning rate in force."""
@@ -179,5 +247,6 @@ class Optimizer(ABC):
                 self._moving[name] = float(self._state[name].numpy())
 
     def settings(self) -> dict[str, Any]:
-        """The constructor's numbers, for logs and checkpoints."""
-        return {name: value for name, value in vars(self).items() if not name.startswith("_")}
+        """The constructor's arguments, for logs and checkpoints."""
+        given = {name: value for name, value in vars(self).items() if not name.startswith("_") and name != "schedule"}
+        return given if self.schedule is None else {**given, "initial_lr": self.schedule}

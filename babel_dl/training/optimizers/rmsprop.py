@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from babel_dl import ops
+from babel_dl.core.registry import register_optimizer
 from babel_dl.core.variable import Variable
 from babel_dl.ops.tensor import Tensor
 from babel_dl.training.optimizers.base import Optimizer
+from babel_dl.training.optimizers.learning_rates.schedule import LearningRateSchedule
 
 
+@register_optimizer("rmsprop")
 class RMSprop(Optimizer):
     """Divides the gradient by the root of its running mean square.
 
@@ -17,7 +20,7 @@ class RMSprop(Optimizer):
         m = momentum * m + d;                     w = w - lr * (m  if momentum else  d)
 
     Args:
-        initial_lr: Learning rate; at least 0.
+        initial_lr: Learning rate, at least 0; or a schedule.
         alpha: Share of the mean square that is kept; from 0 to below 1.
         eps: Added after the square root; above 0.
         momentum: Share of the last direction that is kept; from 0 to below 1.
@@ -34,7 +37,7 @@ class RMSprop(Optimizer):
 
     def __init__(
         self,
-        initial_lr: float = 1e-2,
+        initial_lr: float | LearningRateSchedule = 1e-2,
         alpha: float = 0.99,
         eps: float = 1e-8,
         momentum: float = 0.0,

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from babel_dl import ops
+from babel_dl.core.registry import register_optimizer
 from babel_dl.core.variable import Variable
 from babel_dl.errors import ArgumentError
 from babel_dl.ops.tensor import Tensor
 from babel_dl.training.optimizers.base import Optimizer
+from babel_dl.training.optimizers.learning_rates.schedule import LearningRateSchedule
 
 
+@register_optimizer("sgd")
 class SGD(Optimizer):
     """Stochastic gradient descent with momentum.
 
@@ -17,7 +20,7 @@ class SGD(Optimizer):
         w = w - lr * (g + momentum * m  if nesterov else  m)
 
     Args:
-        initial_lr: Learning rate; at least 0.
+        initial_lr: Learning rate, at least 0; or a schedule.
         momentum: Share of the last direction that is kept; from 0 to below 1. The default is the tutorials'.
         dampening: Share of the gradient that is left out of the direction; from 0 to 1.
         nesterov: Whether to look one step ahead; needs momentum above 0 and no dampening. None: where that is so.
@@ -33,7 +36,7 @@ class SGD(Optimizer):
 
     def __init__(
         self,
-        initial_lr: float,
+        initial_lr: float | LearningRateSchedule,
         momentum: float = 0.95,
         dampening: float = 0.0,
         nesterov: bool | None = None,
@@ -75,13 +78,14 @@ class SGD(Optimizer):
         for index, (variable, gradient) in enumerate(zip(variables, gradients, strict=True)):
             direction = gradient + self.weight_decay * variable if self.weight_decay else gradient
             if momenta is not None:
-                direction = self._with_momentum(direction, momenta[index], momentum)
+                is_first = self.count_of(variables) == 1.0 if self.dampening else None
+                direction = self._with_momentum(direction, momenta[index], momentum, is_first)
             variable.assign(variable - rate * direction)
 
-    def _with_momentum(self, gradient: Tensor, kept: Variable, momentum: Variable | float) -> Tensor:
+    def _with_momentum(self, gradient: Tensor, kept: Variable, momentum: Variable | float, is_first: Tensor | None) -> Tensor:
         fresh = gradient if self.dampening == 0 else (1 - self.dampening) * gradient
         new = momentum * kept + fresh
-        if self.dampening:
-            new = ops.where(self._state["step"] == 1.0, gradient, new)
+        if is_first is not None:
+            new = ops.where(is_first, gradient, new)
         kept.assign(new)
         return gradient + momentum * new if self.nesterov else new

@@ -1,0 +1,42 @@
+"""What a step does only every so often, decided on the host: each combination is a compiled step of its own, without a branch in it."""
+
+from __future__ import annotations
+
+from babel_dl.errors import ArgumentError
+
+Phase = tuple[bool, ...]
+
+
+class Phases:
+    """Remembers which periods a step asks for, and says for each step which of them are due.
+
+        due = step % period == offset % period        step = 0, 1, 2, ...
+    """
+
+    def __init__(self) -> None:
+        self._periods: list[tuple[int, int]] = []
+        self._step: int | None = None
+
+    def at(self, step: int) -> Phase:
+        """For each period that came up so far, whether it is due at this step: a constant of the compiled step.
+
+        A period that comes up later makes the tuple longer, so what was compiled without it is not used again.
+        """
+        return tuple([step % period == offset for period, offset in self._periods]) if self._periods else ()
+
+    def enter(self, step: int | None) -> None:
+        """Says which step is run from here on; None outside of training, where everything is due."""
+        self._step = step
+
+    def is_due(self, period: int, offset: int) -> bool:
+        """Whether a period is due in the step that is run now.
+
+        Raises:
+            ArgumentError: The period is below 1.
+        """
+        if not isinstance(period, int) or period < 1:
+            raise ArgumentError(f"every(n) needs a whole number of steps of at least 1, and got {period!r}.")
+        entry = (period, offset % period)
+        if entry not in self._periods:
+            self._periods.append(entry)
+        return self._step is None or self._step % period == entry[1]
