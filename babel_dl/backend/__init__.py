@@ -4,6 +4,7 @@ from babel_dl.backend.contract import Backend
 from babel_dl.backend.discovery import backend_of, find_plugin, installed_backends, list_backends, load_backend, on_load
 from babel_dl.backend.names import AUTO_BACKEND, JAX_BACKEND, PYTORCH_BACKEND, TF_BACKEND
 from babel_dl.backend.plugin import Plugin
+from babel_dl.backend.recognition import is_native_module, native_owner
 from babel_dl.backend.selection import (
     Choice,
     current_backend,
@@ -33,8 +34,10 @@ __all__ = [
     "get_device",
     "installed_backends",
     "is_backend",
+    "is_native_module",
     "list_backends",
     "load_backend",
+    "native_owner",
     "on_load",
     "set_backend",
     "use_backend",

@@ -17,6 +17,8 @@ class Plugin:
         module: The framework's top-level module; its presence means installed.
         install: What to hand to `pip install`.
         load: Imports the framework and returns the backend. Called once in a process.
+        module_classes: The classes of modules that the backend adopts, with those below them, as top-level package and class name:
+            `("torch.Module",)`. Objects are recognised by these names, so nothing is imported for it.
     """
 
     name: str
@@ -24,6 +26,7 @@ class Plugin:
     module: str
     install: str
     load: Callable[[], Backend]
+    module_classes: tuple[str, ...] = ()
 
     def is_installed(self) -> bool:
         """Whether the framework is present, without importing it."""

@@ -10,12 +10,13 @@ from __future__ import annotations
 import fnmatch
 from collections.abc import Iterable
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from babel_dl.backend import Backend, backend_of, current_backend
-from babel_dl.core import logging, weights
+from babel_dl.core import logging, precision, weights
+from babel_dl.core.adoption import adopt_natives
 from babel_dl.core.building import all_or_nothing, example_arrays
 from babel_dl.core.initializers import Initializer, find_initializer
 from babel_dl.core.logged import collect_logged
@@ -55,6 +56,11 @@ class Module:
     """
 
     is_babel_module = True
+    casts_parameters: ClassVar[bool] = True
+    """Whether a narrow precision reads the parameters made by `variable` in the narrow type; normalisations want them whole."""
+
+    _precision: str | None = None  # what it says itself
+    _inherited_precision: str | None = None  # what was said above it
 
     training: bool
     path: str
@@ -80,7 +86,7 @@ class Module:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if self.is_built and _are_handles(args) and (not kwargs or _are_handles(kwargs.values())):
-            return self.call(*args, **kwargs)
+            return precision.run(self, self.call, args, kwargs) if precision.in_use else self.call(*args, **kwargs)
         return self._enter(args, kwargs)
 
     def _enter(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -97,7 +103,8 @@ class Module:
             args, kwargs = wrap_natives((args, kwargs), owner)
         if arrays:
             args, kwargs = _arrays_to_tensors((args, kwargs), self._home((args, kwargs)))
-        result = self.call(*args, **kwargs) if self.is_built else self._first_call(args, kwargs)
+        function = self.call if self.is_built else self._first_call
+        result = precision.run(self, function, args, kwargs) if precision.in_use else function(*args, **kwargs)
         return unwrap(result) if owner is not None and not handles else result
 
     def _home(self, values: Any) -> Backend:
@@ -105,19 +112,23 @@ class Module:
         has_tensors = any(isinstance(leaf, TensorLike) for leaf in tree.leaves(values))
         return find_backend(values) if has_tensors or not self.is_built else self.backend
 
-    def _first_call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def _first_call(self, *args: Any, **kwargs: Any) -> Any:
         caller = _caller.get()
         if not self._has_place and caller is None:
             name_modules(self)
         if not self._has_place and caller is not None and caller._has_place:
             name_modules(caller)
+        adopt_natives(self)
         token = _caller.set(self)
         try:
             with all_or_nothing(self), use_seed(self.seed):  # what is made in build gets the seed that this module was made under
                 self.build(*args, **kwargs)
+                adopt_natives(self)
                 if self._has_place:
                     name_modules(self)
                 self.is_built = True
+            if precision.in_use:
+                precision.settle(self)
             return self.call(*args, **kwargs)
         finally:
             _caller.reset(token)
@@ -154,7 +165,9 @@ class Module:
         value = np.asarray(find_initializer(initializer)(tuple(shape), host_generator(self.seed, "variable", path, *shape)))
         if value.shape != tuple(shape):
             raise ArgumentError(f"The initializer of {path!r} made values of shape {value.shape}, and the variable has shape {shape}.")
-        return Variable(value, trainable=trainable, path=path, dtype=dtype)
+        variable = Variable(value, trainable=trainable, path=path, dtype=dtype)
+        variable.is_cast = trainable and self.casts_parameters
+        return variable
 
     # ---------------------------------------------------------------- building without a call of one's own
 
@@ -252,6 +265,33 @@ class Module:
             parameters[path].trainable = not frozen
         return self
 
+    @property
+    def precision(self) -> str:
+        """In which type it computes: "float32", "bfloat16" or "float16"; see `babel_dl.core.precision`. Variables are kept in float32."""
+        return self._precision or self._inherited_precision or precision.FLOAT32
+
+    @precision.setter
+    def precision(self, name: str | int | None) -> None:
+        """Sets it for this module and all below it that do not say otherwise; None says nothing, so that the module above decides.
+
+        Raises:
+            ArgumentError: There is no such precision.
+        """
+        precision.set_precision(self, name)
+
+    def set_precision(self, name: str | int | None, pattern: str = "*") -> Self:
+        """Sets the precision of parts by path, and of all below them that do not say otherwise.
+
+        Args:
+            name: "float32", "bfloat16" or "float16", by any of its names; None says nothing.
+            pattern: Which paths, with `*` and `?`: `/encoder/*`. Of parts within one another the outermost takes it.
+
+        Raises:
+            ArgumentError: There is no such precision, or no module's path fits the pattern.
+        """
+        precision.set_by_path(self.modules, name, pattern)
+        return self
+
     # ---------------------------------------------------------------- what it is used for
 
     def predict(self, *unnamed: Any, **sample: Any) -> Any:
@@ -283,6 +323,25 @@ class Module:
         """
         weights.write(self.named_variables, values, type(self).__name__)
         return self
+
+    def to_native(self) -> Any:
+        """This module as the framework's own: a `torch.nn.Module`, a `tf.Module`, or for JAX a pure function with its parameters.
+
+        The module must be built. The result takes and returns natives, channels last as here. On PyTorch and TensorFlow both share their
+        parameters and statistics: train either, and the other has learnt it. The same module gives the same result each time.
+
+        Returns:
+            On PyTorch an `nn.Module` whose parameters and buffers are named as the variables are (`linear.0.weight`). On TensorFlow a
+            `tf.Module`, called with `training=True` or `False` if not in the mode of this module. On JAX `fn`, with `fn, params =
+            model.to_native()`: `fn(params, x)` for the result, `fn.apply(params, fn.state, x)` for the result and the new statistics.
+
+        Raises:
+            BuildError: The module or a part of it is not built.
+            BackendError: The backend has no modules of its own.
+        """
+        from babel_dl.core.exporting import to_native
+
+        return to_native(self)
 
     def summary(self) -> str:
         """A table of the modules that hold variables, with their shapes and counts."""

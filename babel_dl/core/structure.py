@@ -1,10 +1,15 @@
-"""Walks through what a module holds: attributes, lists, tuples and dicts of modules and variables, each found once, named by path."""
+"""Walks through what a module holds: attributes, lists, tuples and dicts of modules and variables, each found once, named by path.
+
+Native modules are taken in on the way; what is found in their place are modules of ours.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from babel_dl.core.adoption import adopt_natives
+from babel_dl.core.native_variable import NativeVariable
 from babel_dl.core.variable import Variable
 
 if TYPE_CHECKING:
@@ -12,7 +17,14 @@ if TYPE_CHECKING:
 
 
 def members(holder: Any) -> Iterator[tuple[str, Any]]:
-    """The modules and variables in the attributes of one object, with their names below it; containers add `/index` or `/key`."""
+    """The modules and variables in the attributes of one object, with their names below it; containers add `/index` or `/key`.
+
+    A module that keeps its variables elsewhere says so by a method `native_members`.
+    """
+    if hasattr(type(holder), "native_members"):
+        yield from holder.native_members()
+        return
+    adopt_natives(holder)
     for name, value in vars(holder).items():
         yield from _members_of(value, f"/{name}", set())
 
@@ -47,7 +59,9 @@ def walk(root: Module, prefix: str = "") -> Iterator[tuple[str, Module | Variabl
 
 
 def name_modules(root: Module) -> None:
-    """Tells every module below `root` its path, so that variables made later know theirs."""
+    """Tells every module below `root` its path, so that variables made later know theirs; those of native modules are there already."""
     for path, value in walk(root, root.path):
         if not isinstance(value, Variable):
             value.path, value._has_place = path, True
+        elif isinstance(value, NativeVariable):
+            value.path = path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -9,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from babel_dl.backend import Backend, current_backend
+from babel_dl.backend import Backend, current_backend, on_load
 from babel_dl.backend.dtypes import is_floating
+from babel_dl.core import precision
 from babel_dl.errors import ArgumentError, ShapeError
 from babel_dl.ops.dispatch import as_tensor, host_dtype, introduce
 from babel_dl.ops.tensor import Tensor, TensorLike
@@ -33,6 +35,33 @@ def is_dry_run() -> bool:
     return _dry_run.get()
 
 
+_watches: dict[int, dict[int, Variable]] = {}
+"""For each thread that watches, the variables it used so far, by id. Empty as a rule, and then this is all that a read looks at."""
+
+
+@contextmanager
+def watch_variables() -> Iterator[dict[int, Variable]]:
+    """Collects the variables that this thread reads or assigns to in the block, by id. Inner blocks tell the outer ones."""
+    thread, mine = threading.get_ident(), dict[int, Variable]()
+    outer = _watches.get(thread)
+    _watches[thread] = mine
+    try:
+        yield mine
+    finally:
+        if outer is None:
+            del _watches[thread]
+        else:
+            outer.update(mine)
+            _watches[thread] = outer
+
+
+def note_use(variable: Variable) -> None:
+    """Tells this thread's watch, if there is one."""
+    watch = _watches.get(threading.get_ident())
+    if watch is not None:
+        watch[id(variable)] = variable
+
+
 class Variable(TensorLike):
     """A tensor that can be assigned to, and for which gradients can be asked. It works wherever a tensor does.
 
@@ -49,9 +78,11 @@ class Variable(TensorLike):
     Attributes:
         storage: What the backend keeps the value in.
         is_parameter: Whether it was made to be trained; running statistics and counters were not.
+        is_cast: Whether a module that computes in a narrow type reads it in that type. Parameters are, unless their module wants them
+            whole (`Module.casts_parameters`); running statistics and counters are not.
     """
 
-    __slots__ = ("_trainable", "backend", "is_parameter", "path", "static_dtype", "static_shape", "storage")
+    __slots__ = ("_trainable", "backend", "is_cast", "is_parameter", "path", "static_dtype", "static_shape", "storage")
 
     def __init__(
         self, value: Any, trainable: bool = True, path: str = "variable", dtype: str | None = None, backend: Backend | None = None
@@ -64,12 +95,17 @@ class Variable(TensorLike):
         self.backend: Backend = backend or current_backend()
         self.path = path
         self.is_parameter = trainable
+        self.is_cast = trainable
         self._trainable = trainable
         self.storage = self.backend.variable(host, self.static_dtype, trainable, path)
 
     @property
     def native(self) -> Any:  # type: ignore[override]
         """The backend's tensor with the value now."""
+        if _watches:
+            note_use(self)
+        if precision.in_use and self.is_cast:
+            return precision.narrowed(self.backend.read(self.storage), self.backend)
         return self.backend.read(self.storage)
 
     @property
@@ -79,13 +115,28 @@ class Variable(TensorLike):
 
     @property
     def dtype(self) -> str:
-        """The element type as a word."""
-        return self.static_dtype
+        """The element type as a word; while a module computes in a narrow type, that in which it reads the variable."""
+        return precision.type_of_parameter(self.static_dtype) if precision.in_use and self.is_cast else self.static_dtype
 
     @property
     def value(self) -> Tensor:
         """The value now, as a tensor. It is good until the next step; `copy()` or `numpy()` keeps it."""
         return Tensor(self.native, self.backend)
+
+    @property
+    def stored(self) -> Tensor:
+        """The value now in the type in which it is kept, whatever the module that runs computes in."""
+        if _watches:
+            note_use(self)
+        return Tensor(self.backend.read(self.storage), self.backend)
+
+    def numpy(self) -> np.ndarray:
+        """A copy of the value on the host, in the type in which it is kept.
+
+        Raises:
+            BackendError: A function is being traced, and the value is symbolic.
+        """
+        return self.stored.numpy()
 
     @property
     def trainable(self) -> bool:
@@ -115,8 +166,10 @@ class Variable(TensorLike):
             ShapeError: The shape differs.
             BackendError: The value is a tensor of another backend.
         """
-        if _dry_run.get():
+        if is_dry_run():
             return
+        if _watches:
+            note_use(self)
         tensor = as_tensor(value, self.backend)
         if tensor.shape != self.static_shape:
             raise ShapeError(
@@ -127,27 +180,28 @@ class Variable(TensorLike):
 
     def fill(self, number: float) -> None:
         """Sets every element to a number; cheaper than `assign`, and only outside of compiled functions."""
-        if not _dry_run.get():
+        if not is_dry_run():
             self.backend.fill(self.storage, number)
 
     def __iadd__(self, other: Any) -> Variable:
-        self.assign(self + other)  # in place: `self.counter += 1` must not put a tensor into the attribute
+        self.assign(self.stored + other)  # in place: `self.counter += 1` must not put a tensor into the attribute
         return self
 
     def __isub__(self, other: Any) -> Variable:
-        self.assign(self - other)
+        self.assign(self.stored - other)
         return self
 
     def __imul__(self, other: Any) -> Variable:
-        self.assign(self * other)
+        self.assign(self.stored * other)
         return self
 
     def __itruediv__(self, other: Any) -> Variable:
-        self.assign(self / other)
+        self.assign(self.stored / other)
         return self
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Variable:
         twin = Variable(self.numpy(), self.is_parameter, self.path, self.static_dtype, self.backend)
+        twin.is_cast = self.is_cast
         if self.is_parameter and not self._trainable:
             twin.trainable = False
         return twin
@@ -158,3 +212,4 @@ class Variable(TensorLike):
 
 
 introduce(Variable)
+on_load(lambda backend: backend.know_constant(is_dry_run))

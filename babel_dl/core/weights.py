@@ -56,7 +56,9 @@ def summarize(name: str, modules: dict[str, Module]) -> str:
         total += count
         trainable += sum(value.size for value in own.values() if value.trainable)
         shapes = ", ".join(f"{key} {value.shape}" for key, value in own.items())
-        rows.append((path or "/", type(module).__name__, shapes, f"{count:,}" if own else ""))
+        shows_itself = hasattr(type(module), "kind_in_summary")  # a native module by its own class
+        kind = module.kind_in_summary if shows_itself else type(module).__name__  # type: ignore[attr-defined]
+        rows.append((path or "/", kind, shapes, f"{count:,}" if own else ""))
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     lines = ["  ".join(_cell(cell, width, column) for column, (cell, width) in enumerate(zip(row, widths, strict=True))) for row in rows]
     return "\n".join([name, *(line.rstrip() for line in lines), f"{trainable:,} trainable of {total:,} values"])

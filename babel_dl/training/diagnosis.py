@@ -12,9 +12,15 @@ from babel_dl.core.variable import dry_run
 from babel_dl.errors import BabelError, NonFiniteError
 from babel_dl.ops import tree
 from babel_dl.ops.creation import asarray
+from babel_dl.training.loss_scaling import LOGGED_SCALE
 
 if TYPE_CHECKING:
     from babel_dl.training.trainer import Trainer
+
+_NO_SCALE = (
+    "Gradients are not finite even without a scale, so every step would be left out. Compute in bfloat16, whose range is that of float32, "
+    'or give the part at fault float32: model.set_precision("float32", "/part").'
+)
 
 
 def explain_non_finite(trainer: Trainer, data: Any, name: str, position: int, value: float) -> BabelError:
@@ -32,7 +38,7 @@ def explain_non_finite(trainer: Trainer, data: Any, name: str, position: int, va
     where = f"Epoch {progress.epoch + 1}, step {step} (batch {position} of the epoch): {name} became {value}."
     cause = _cause(trainer, next(iter(data.batches(progress.epoch, position))))
     kept = "The checkpoints on disk are older than this step and stay as they are."
-    advice = "A lower learning rate, or clip_norm in the optimizer, often helps."
+    advice = _NO_SCALE if name == LOGGED_SCALE else "A lower learning rate, or clip_norm in the optimizer, often helps."
     return NonFiniteError(f"{where}\n  {cause or advice}\n  {kept}")
 
 

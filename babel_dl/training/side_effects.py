@@ -11,6 +11,7 @@ import random
 import textwrap
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from types import CodeType, FunctionType, MethodType
 from typing import Any
 
@@ -38,9 +39,10 @@ def watched(step: Callable[..., Any], holders: dict[str, Any]) -> Iterator[None]
     for place, value in _snapshot(step, holders).items():
         if place not in before or _differs(before[place], value):
             raise SideEffectError(_changed(step, place))
-    drawn = [name for name, state in _generators().items() if state != generators[name]]
-    if drawn:
-        raise SideEffectError(_drew(step, drawn[0]))
+    for name, state in _generators().items():
+        line = _line_of(step, partial(_names, name=name.rpartition(".")[2])) if state != generators[name] else ""
+        if line:  # else somebody else drew: a loader's thread may, at the same time
+            raise SideEffectError(_drew(step, name, line))
 
 
 def _snapshot(step: Callable[..., Any], holders: dict[str, Any]) -> dict[_Place, Any]:
@@ -109,11 +111,10 @@ def _changed(step: Callable[..., Any], place: _Place) -> str:
     )
 
 
-def _drew(step: Callable[..., Any], module: str) -> str:
-    root = module.rpartition(".")[2]
+def _drew(step: Callable[..., Any], module: str, line: str) -> str:
     return (
-        f"{_title(step)} draws from the global generator of {module}{_line_of(step, lambda node: _names(node, root))}. A compiled step "
-        f"would draw once, while it is traced, and use the same numbers at every step.\n"
+        f"{_title(step)} draws from the global generator of {module}{line}. A compiled step would draw once, while it is traced, and use "
+        f"the same numbers at every step.\n"
         f"  Use the trainer's stream: self.random.uniform(shape), self.random.normal(shape); or a RandomStream in an attribute of a module."
     )
 

@@ -12,4 +12,11 @@ def _load() -> Backend:
     return JaxBackend()
 
 
-backend = Plugin(name="jax", framework="JAX", module="jax", install="babel_dl[jax]", load=_load)
+backend = Plugin(
+    name="jax",
+    framework="JAX",
+    module="jax",
+    install="babel_dl[jax]",
+    load=_load,
+    module_classes=("flax.Module", "equinox.Module"),
+)

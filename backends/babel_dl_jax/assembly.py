@@ -10,6 +10,7 @@ from babel_dl.backend.contract import Elementwise, Native, Neural, Reduction, Sh
 from babel_dl_jax.creation import JaxCreation, JaxDevices
 from babel_dl_jax.datasets import JaxDatasets
 from babel_dl_jax.elementwise import JaxElementwise
+from babel_dl_jax.native_modules import JaxNativeModules
 from babel_dl_jax.neural import JaxNeural
 from babel_dl_jax.reduction import JaxReduction
 from babel_dl_jax.shape import JaxShape
@@ -19,7 +20,10 @@ from babel_dl_jax.transforms import JaxTransforms
 
 
 @final
-class JaxBackend(JaxCreation, JaxDevices, JaxElementwise, JaxShape, JaxReduction, JaxNeural, JaxState, JaxTransforms, JaxDatasets, Backend):
+class JaxBackend(
+    JaxCreation, JaxDevices, JaxElementwise, JaxShape, JaxReduction, JaxNeural, JaxState, JaxTransforms, JaxDatasets, JaxNativeModules,
+    Backend,
+):
     """JAX: pure functions on immutable arrays, compiled by XLA."""
 
     name = "jax"

@@ -10,6 +10,7 @@ from jax import lax
 
 from babel_dl.backend.contract import Elementwise, Native
 from babel_dl_jax.binding import bound
+from babel_dl_jax.narrow import broadcasts_narrow, in_float32
 
 Operand = Any
 
@@ -19,6 +20,21 @@ def _binary(function: Callable[[Operand, Operand], Native]) -> Any:
 
     @wraps(function)
     def call(x: Operand, y: Operand) -> Native:
+        try:
+            return function(x, y)
+        except OverflowError:
+            return function(*_held(x, y))
+
+    return bound(call)
+
+
+def _broadcasting(function: Callable[[Operand, Operand], Native]) -> Any:
+    """As `_binary`; halves of different shapes in float32, because the gradient of what is broadcast adds up."""
+
+    @wraps(function)
+    def call(x: Operand, y: Operand) -> Native:
+        if broadcasts_narrow(x, y):
+            return in_float32(function, x, y)
         try:
             return function(x, y)
         except OverflowError:
@@ -46,10 +62,10 @@ def _whole(function: Callable[[Native], Native]) -> Any:
 class JaxElementwise(Elementwise):
     """Arithmetic, comparisons and elementary functions."""
 
-    add = _binary(jnp.add)
-    subtract = _binary(jnp.subtract)
-    multiply = _binary(jnp.multiply)
-    divide = _binary(jnp.divide)
+    add = _broadcasting(jnp.add)
+    subtract = _broadcasting(jnp.subtract)
+    multiply = _broadcasting(jnp.multiply)
+    divide = _broadcasting(jnp.divide)
     floor_divide = _binary(jnp.floor_divide)
     remainder = _binary(jnp.remainder)
 

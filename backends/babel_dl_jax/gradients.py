@@ -1,4 +1,4 @@
-"""Differentiates a closure that reads and writes cells."""
+"""Differentiates a function that reads and writes cells."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -18,14 +18,16 @@ from babel_dl_jax.trees import Structure, flatten, rebuild
 
 @dataclass
 class _Record:
-    """What one run of the closure tells beside its arrays."""
+    """What one run of the function tells beside its arrays."""
 
     structure: Structure = None
     written: list[Cell] = field(default_factory=list)
     reached: list[bool] = field(default_factory=list)
 
 
-def value_and_grad(fn: Callable[[], tuple[Native, Tree]], cells: Sequence[Cell]) -> tuple[Native, Tree, list[Native | None]]:
+def value_and_grad(
+    fn: Callable[..., tuple[Native, Tree]], cells: Sequence[Cell], inputs: Sequence[Native] = ()
+) -> tuple[Native, Tree, list[Native | None]]:
     """See `Transforms.value_and_grad`. A cell that is frozen or not floating is a constant: its gradient is None.
 
     Raises:
@@ -34,23 +36,25 @@ def value_and_grad(fn: Callable[[], tuple[Native, Tree]], cells: Sequence[Cell])
     tracked = [cell for cell in dict.fromkeys(cells) if cell.trainable]
     record = _Record()
     pure = jax.value_and_grad(partial(_run, fn, tracked, record), has_aux=True)
-    (value, (leaves, states)), gradients = pure([read(cell) for cell in tracked])
+    (value, (leaves, states)), gradients = pure([*[read(cell) for cell in tracked], *inputs])
     if (frame := open_frame()) is not None and frame.muted:
         value, leaves, gradients = lax.stop_gradient((value, leaves, gradients))
     for cell, state in zip(record.written, states, strict=True):
         write(cell, state)
-    reached = record.reached or [False] * len(tracked)
-    found = {cell: gradient for cell, gradient, hit in zip(tracked, gradients, reached, strict=True) if hit}
-    return value, rebuild(record.structure, iter(leaves)), [found.get(cell) for cell in cells]
+    reached = record.reached or [False] * len(gradients)
+    found = [gradient if hit else None for gradient, hit in zip(gradients, reached, strict=True)]
+    by_cell = dict(zip(tracked, found, strict=False))
+    return value, rebuild(record.structure, iter(leaves)), [*[by_cell.get(cell) for cell in cells], *found[len(tracked) :]]
 
 
 def _run(
-    fn: Callable[[], tuple[Native, Tree]], cells: list[Cell], record: _Record, values: list[Native]
+    fn: Callable[..., tuple[Native, Tree]], cells: list[Cell], record: _Record, values: list[Native]
 ) -> tuple[Native, tuple[list[Native], list[Native]]]:
     with Frame() as frame:
-        for cell, value in zip(cells, _noting(record, values), strict=True):
+        noted: Any = _noting(record, values)
+        for cell, value in zip(cells, noted, strict=False):
             frame.swap(cell, value)
-        value, others = fn()
+        value, others = fn(*noted[len(cells) :])
         _check_value(value)
         leaves: list[Native] = []
         record.structure = flatten(others, leaves)

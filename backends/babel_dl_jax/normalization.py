@@ -12,10 +12,12 @@ from babel_dl.backend.contract import Native
 
 def batch_norm(x: Native, scale: Native | None, offset: Native | None, eps: float) -> tuple[Native, Native, Native]:
     """See `Neural.batch_norm`."""
-    normal, mean, variance = _differentiable(x, eps)
+    y, mean, variance = _differentiable(x, eps)  # all at least float32, the input is kept for the way back as it came
     if scale is not None:
-        normal = normal * scale
-    return normal if offset is None else normal + offset, lax.stop_gradient(mean), lax.stop_gradient(variance)
+        y = y * scale
+    if offset is not None:
+        y = y + offset
+    return y.astype(x.dtype), lax.stop_gradient(mean), lax.stop_gradient(variance)
 
 
 def _normalize(x: Native, eps: float) -> tuple[Native, Native, Native]:
@@ -25,7 +27,7 @@ def _normalize(x: Native, eps: float) -> tuple[Native, Native, Native]:
     mean = jnp.mean(wide, axes)
     centred = wide - mean
     variance = jnp.mean(lax.square(centred), axes)
-    return (centred * lax.rsqrt(variance + eps)).astype(x.dtype), mean.astype(x.dtype), variance.astype(x.dtype)
+    return centred * lax.rsqrt(variance + eps), mean, variance
 
 
 def _forward(x: Native, eps: float) -> tuple[tuple[Native, Native, Native], tuple[Native, Native, Native]]:

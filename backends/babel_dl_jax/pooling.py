@@ -14,13 +14,16 @@ import numpy as np
 from jax import lax
 
 from babel_dl.backend.contract import Native, Pairs
+from babel_dl_jax.narrow import in_float32, is_narrow
 
 _MAX_VIEWS = 64
 Sizes = tuple[int, ...]
 
 
 def max_pool(x: Native, window: Sizes, stride: Sizes, padding: Pairs, dilation: Sizes) -> Native:
-    """See `Neural.max_pool`."""
+    """See `Neural.max_pool`. Halves in float32: on a CPU XLA compares them one by one."""
+    if is_narrow(x):
+        return in_float32(max_pool, x, window, stride, padding, dilation)
     ones = (1,) * len(window)
     if prod(window) > _MAX_VIEWS and dilation == ones:
         return lax.reduce_window(x, np.asarray(-np.inf, x.dtype), lax.max, (1, *window, 1), (1, *stride, 1), ((0, 0), *padding, (0, 0)))
@@ -30,7 +33,9 @@ def max_pool(x: Native, window: Sizes, stride: Sizes, padding: Pairs, dilation: 
 
 
 def average_pool(x: Native, window: Sizes, stride: Sizes, padding: Pairs, count_padding: bool) -> Native:
-    """See `Neural.average_pool`."""
+    """See `Neural.average_pool`. Halves in float32."""
+    if is_narrow(x):
+        return in_float32(average_pool, x, window, stride, padding, count_padding)
     if _is_tiling(window, stride, padding):
         return jnp.mean(_tiles(x, window), _inner_axes(window))
     total = _window_sum(x, window, stride, padding)

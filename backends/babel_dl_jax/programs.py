@@ -4,7 +4,8 @@
                  trace again with these cells as inputs; compile; run
     later calls: flatten the arguments, look the program up, collect the cells' arrays, run, store the new arrays
 
-Arrays of written cells are donated: XLA computes in their memory. Nothing here is a hash of shapes: `jax.jit` does that faster.
+Arrays of written cells are donated: XLA computes in their memory. A native module that holds one of them lets go of it for the run.
+Nothing here is a hash of shapes: `jax.jit` does that faster.
 """
 
 import threading
@@ -21,7 +22,7 @@ from jax.core import Tracer
 
 from babel_dl.backend.contract import Native, Tree
 from babel_dl.errors import ArgumentError, BackendError
-from babel_dl_jax.tracing import Cell, Frame, open_frame
+from babel_dl_jax.tracing import Cell, Frame, Mirror, look_up, open_frame
 from babel_dl_jax.trees import Structure, flatten, map_leaves, rebuild
 
 _ATTEMPTS = 8
@@ -86,6 +87,8 @@ class Program:
         self._constant: list[Cell] = []
         self._written: list[Cell] = []
         self._missing: dict[Cell, bool] = {}
+        self._mirrored: list[Cell] = []
+        self._lent: list[tuple[Mirror, Cell]] = []
         self._jitted = jax.jit(self._trace, donate_argnums=0)
 
     def __call__(self, leaves: list[Native]) -> Tree:
@@ -97,6 +100,20 @@ class Program:
         return self._complete(leaves)
 
     def _run(self, leaves: list[Native]) -> Tree:
+        if not self._mirrored:
+            return self._launch(leaves)
+        for cell in self._mirrored:
+            look_up(cell)
+        lent = self._lent
+        for mirror, _ in lent:
+            mirror.show(mirror.holder, None)
+        try:
+            return self._launch(leaves)
+        finally:
+            for mirror, cell in lent:
+                mirror.show(mirror.holder, cell.value)
+
+    def _launch(self, leaves: list[Native]) -> Tree:
         written = self._written
         before = states = list(map(_value_of, written))
         if max(map(getrefcount, states), default=0) > _OWN:
@@ -157,6 +174,8 @@ class Program:
                 self._constant.remove(cell)
             (self._written if is_written else self._constant).append(cell)
         self._missing.clear()
+        self._mirrored = [cell for cell in (*self._written, *self._constant) if cell.mirror is not None]
+        self._lent = [(cell.mirror, cell) for cell in self._written if cell.mirror is not None]
 
     def _explain_loss(self, error: Exception) -> None:
         lost = [cell.name for cell in self._written if isinstance(cell.value, jax.Array) and cell.value.is_deleted()]

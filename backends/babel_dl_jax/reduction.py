@@ -5,6 +5,7 @@ import numpy as np
 from jax import lax
 
 from babel_dl.backend.contract import Native, Reduction
+from babel_dl_jax.narrow import in_float32, is_narrow
 
 
 class JaxReduction(Reduction):
@@ -12,6 +13,8 @@ class JaxReduction(Reduction):
 
     def sum(self, x: Native, axes: tuple[int, ...], keepdims: bool) -> Native:
         """`jnp.sum`; halves are added up in float32."""
+        if is_narrow(x):
+            return in_float32(self.sum, x, axes, keepdims)
         return jnp.sum(x, axes, x.dtype, keepdims=keepdims)
 
     def mean(self, x: Native, axes: tuple[int, ...], keepdims: bool) -> Native:
@@ -19,7 +22,9 @@ class JaxReduction(Reduction):
         return jnp.mean(x, axes, keepdims=keepdims)
 
     def prod(self, x: Native, axes: tuple[int, ...], keepdims: bool) -> Native:
-        """`jnp.prod`."""
+        """`jnp.prod`; halves in float32."""
+        if is_narrow(x):
+            return in_float32(self.prod, x, axes, keepdims)
         return jnp.prod(x, axes, x.dtype, keepdims=keepdims)
 
     def max(self, x: Native, axes: tuple[int, ...], keepdims: bool) -> Native:
@@ -49,8 +54,8 @@ class JaxReduction(Reduction):
         return lax.expand_dims(found, (axis,)) if keepdims else found
 
     def cumulative_sum(self, x: Native, axis: int) -> Native:
-        """`lax.cumsum`."""
-        return lax.cumsum(x, axis)
+        """`lax.cumsum`; halves are added up in float32."""
+        return in_float32(lax.cumsum, x, axis) if is_narrow(x) else lax.cumsum(x, axis)
 
     def argsort(self, x: Native, axis: int, descending: bool) -> Native:
         """`jnp.argsort`."""

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -30,9 +30,12 @@ class Cell:
         dtype: As numpy spells it.
         trainable: Whether gradients may be asked for it.
         name: For messages.
+
+    Attributes:
+        mirror: The variable of a native module that holds the same array outside of traces; None for most.
     """
 
-    __slots__ = ("dtype", "name", "shape", "trainable", "value")
+    __slots__ = ("__weakref__", "dtype", "mirror", "name", "shape", "trainable", "value")
 
     def __init__(self, value: Native, dtype: np.dtype, trainable: bool, name: str):
         self.value = value
@@ -40,6 +43,34 @@ class Cell:
         self.trainable = trainable
         self.shape: tuple[int, ...] = value.shape
         self.dtype = dtype
+        self.mirror: Mirror | None = None
+
+
+class Mirror(NamedTuple):
+    """The other holder of a cell's array: a variable of a native module. Outside of traces it has the last word.
+
+    Attributes:
+        holder: The variable.
+        look: Gives the array that it holds, as the cell keeps it; None while it has let go of it.
+        show: Lets it hold an array; None lets it go, because an array that two hold cannot be given away to a compiled step.
+    """
+
+    holder: Any
+    look: Callable[[Any], Native | None]
+    show: Callable[[Any, Native | None], None]
+
+
+def look_up(cell: Cell) -> None:
+    """Takes over what a native module wrote to its variable since; not where an open trace has a value of its own."""
+    frame = _open.frame
+    while frame is not None:
+        if cell in frame.outside:
+            return
+        frame = frame.outer
+    mirror = cell.mirror
+    found = None if mirror is None else mirror.look(mirror.holder)
+    if found is not None:
+        cell.value = found
 
 
 class Frame:
@@ -98,10 +129,18 @@ def open_frame() -> Frame | None:
 def read(cell: Cell) -> Native:
     """The value of a cell, at this point of the trace if one is open."""
     frame = _open.frame
+    if cell.mirror is not None:
+        look_up(cell)
     value = cell.value
     if frame is not None:
         frame.note_read(cell)
         return lax.stop_gradient(value) if frame.muted else value
+    return read_on_device(cell)
+
+
+def read_on_device(cell: Cell) -> Native:
+    """The value of a cell outside of frames; a number of the host is sent to the device first."""
+    value = cell.value
     if isinstance(value, np.generic):
         with jax.ensure_compile_time_eval():  # else a transformation that babel_dl did not start would leave its tracer in the cell
             value = cell.value = jax.device_put(value)
@@ -119,6 +158,8 @@ def write(cell: Cell, value: Native) -> None:
     frame = _open.frame
     if frame is None:
         cell.value = _fit_on_host(cell, value)
+        if cell.mirror is not None:
+            cell.mirror.show(cell.mirror.holder, read_on_device(cell))
         return
     value = lax.stop_gradient(_fit(cell, value))
     frame.note_write(cell)

@@ -29,13 +29,15 @@ class JaxTransforms(Transforms):
         """Results of this backend's functions are constants while it is open; native functions are not reached."""
         return muted()
 
-    def value_and_grad(self, fn: Callable[[], tuple[Native, Tree]], storages: Sequence[Cell]) -> tuple[Native, Tree, list[Native | None]]:
+    def value_and_grad(
+        self, fn: Callable[..., tuple[Native, Tree]], storages: Sequence[Cell], inputs: Sequence[Native] = ()
+    ) -> tuple[Native, Tree, list[Native | None]]:
         """`jax.value_and_grad` of the function with its cells swapped for tracers. A frozen variable gets None.
 
         Raises:
             GradientError: The value of `fn` is not one floating number.
         """
-        return value_and_grad(fn, storages)
+        return value_and_grad(fn, storages, inputs)
 
     def compile(self, fn: Callable[..., Tree], mode: str = "auto") -> Callable[..., Tree]:
         """`jax.jit`, with the cells that `fn` reads and writes as further arguments and results.

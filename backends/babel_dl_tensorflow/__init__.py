@@ -15,6 +15,13 @@ def _load() -> Backend:
     return TensorFlowBackend()
 
 
-backend = Plugin(name="tensorflow", framework="TensorFlow", module="tensorflow", install="babel_dl[tensorflow]", load=_load)
+backend = Plugin(
+    name="tensorflow",
+    framework="TensorFlow",
+    module="tensorflow",
+    install="babel_dl[tensorflow]",
+    load=_load,
+    module_classes=("keras.Layer", "tensorflow.Module"),
+)
 
 __all__ = ["backend"]

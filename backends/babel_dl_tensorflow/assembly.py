@@ -9,6 +9,7 @@ from babel_dl_tensorflow.creation import TensorFlowCreation, TensorFlowDevices
 from babel_dl_tensorflow.datasets import TensorFlowDatasets
 from babel_dl_tensorflow.elementwise import TensorFlowElementwise
 from babel_dl_tensorflow.kernels import adam, sgd
+from babel_dl_tensorflow.native_modules import TensorFlowNativeModules
 from babel_dl_tensorflow.neural import TensorFlowNeural
 from babel_dl_tensorflow.reduction import TensorFlowReduction
 from babel_dl_tensorflow.shape import TensorFlowShape
@@ -27,6 +28,7 @@ class TensorFlowBackend(
     TensorFlowState,
     TensorFlowTransforms,
     TensorFlowDatasets,
+    TensorFlowNativeModules,
     Backend,
 ):
     """Tensors are `tf.Tensor`, variables `tf.Variable`, and `compile` is a traced graph, with XLA on request."""

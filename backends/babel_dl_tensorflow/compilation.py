@@ -119,19 +119,19 @@ def _emptied(tree: Tree, kinds: tuple[type, ...], found: list[Any]) -> Tree:
         found.append(leaf)
         return _Place(len(found) - 1)
 
-    return _map(replace, tree)
+    return map_leaves(replace, tree)
 
 
 def _filled(tree: Tree, values: Sequence[Native]) -> Tree:
     """The tree with the value for each place."""
-    return _map(lambda leaf: values[leaf.position] if type(leaf) is _Place else leaf, tree)
+    return map_leaves(lambda leaf: values[leaf.position] if type(leaf) is _Place else leaf, tree)
 
 
-def _map(function: Callable[[Any], Any], tree: Tree) -> Tree:
+def map_leaves(function: Callable[[Any], Any], tree: Tree) -> Tree:
     """The tree with `function` applied to everything that is no container."""
     if isinstance(tree, tuple | list):
-        items = [_map(function, item) for item in tree]
+        items = [map_leaves(function, item) for item in tree]
         return items if type(tree) is list else type(tree)(*items) if hasattr(tree, "_fields") else type(tree)(items)
     if isinstance(tree, dict):
-        return {key: _map(function, item) for key, item in tree.items()}
+        return {key: map_leaves(function, item) for key, item in tree.items()}
     return function(tree)

@@ -9,10 +9,12 @@ from babel_dl.backend.contract import Elementwise, Native
 from babel_dl.backend.contract.elementwise import Operand
 from babel_dl_tensorflow.constants import scalar
 from babel_dl_tensorflow.dtypes import UNSIGNED
+from babel_dl_tensorflow.narrow import in_float32
 
 raw: Any = tf.raw_ops
 
 _NUMBERS = (float, int)
+_BFLOAT16, _FLOAT16 = tf.bfloat16, tf.float16
 
 
 def _pair(x: Operand, y: Operand) -> tuple[Native, Native]:
@@ -22,6 +24,14 @@ def _pair(x: Operand, y: Operand) -> tuple[Native, Native]:
     if isinstance(x, _NUMBERS):
         return scalar(x, y.dtype), y
     return x, y
+
+
+def _spreads_narrow(x: Operand, y: Operand) -> bool:
+    """Whether both are tensors of a narrow float, and one is broadcast: its gradient adds up."""
+    if isinstance(x, _NUMBERS) or isinstance(y, _NUMBERS):
+        return False
+    dtype = x.dtype
+    return (dtype is _BFLOAT16 or dtype is _FLOAT16) and x.shape != y.shape
 
 
 def _ordered(x: Operand, y: Operand) -> tuple[Native, Native]:
@@ -37,21 +47,29 @@ class TensorFlowElementwise(Elementwise):
 
     def add(self, x: Operand, y: Operand) -> Native:
         """`AddV2`; on bool the logical or."""
+        if _spreads_narrow(x, y):
+            return in_float32(self.add, x, y)
         x, y = _pair(x, y)
         return raw.LogicalOr(x=x, y=y) if x.dtype is tf.bool else raw.AddV2(x=x, y=y)
 
     def subtract(self, x: Operand, y: Operand) -> Native:
         """`Sub`."""
+        if _spreads_narrow(x, y):
+            return in_float32(self.subtract, x, y)
         x, y = _pair(x, y)
         return raw.Sub(x=x, y=y)
 
     def multiply(self, x: Operand, y: Operand) -> Native:
         """`Mul`; on bool the logical and."""
+        if _spreads_narrow(x, y):
+            return in_float32(self.multiply, x, y)
         x, y = _pair(x, y)
         return raw.LogicalAnd(x=x, y=y) if x.dtype is tf.bool else raw.Mul(x=x, y=y)
 
     def divide(self, x: Operand, y: Operand) -> Native:
         """`RealDiv`."""
+        if _spreads_narrow(x, y):
+            return in_float32(self.divide, x, y)
         x, y = _pair(x, y)
         return raw.RealDiv(x=x, y=y)
 

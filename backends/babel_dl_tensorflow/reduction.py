@@ -9,6 +9,8 @@ import tensorflow as tf
 
 from babel_dl.backend.contract import Native, Reduction
 from babel_dl_tensorflow.constants import integers
+from babel_dl_tensorflow.dtypes import NARROW_FLOATS
+from babel_dl_tensorflow.narrow import in_float32
 
 raw: Any = tf.raw_ops
 
@@ -34,7 +36,9 @@ class TensorFlowReduction(Reduction):
         return _fold(raw.Mean, x, axes, keepdims)
 
     def prod(self, x: Native, axes: tuple[int, ...], keepdims: bool) -> Native:
-        """`Prod`."""
+        """`Prod`; narrow floats in float32."""
+        if x.dtype in NARROW_FLOATS:
+            return in_float32(self.prod, x, axes, keepdims)
         return raw.Prod(input=x, axis=integers(axes), keep_dims=keepdims)
 
     def max(self, x: Native, axes: tuple[int, ...], keepdims: bool) -> Native:
@@ -66,7 +70,9 @@ class TensorFlowReduction(Reduction):
         return raw.ExpandDims(input=found, axis=integers(axis)) if keepdims else found
 
     def cumulative_sum(self, x: Native, axis: int) -> Native:
-        """`Cumsum`."""
+        """`Cumsum`; narrow floats in float32."""
+        if x.dtype in NARROW_FLOATS:
+            return in_float32(self.cumulative_sum, x, axis)
         return raw.Cumsum(x=x, axis=integers(axis))
 
     def argsort(self, x: Native, axis: int, descending: bool) -> Native:
@@ -89,7 +95,9 @@ class TensorFlowReduction(Reduction):
 
 
 def _fold(kernel: Callable[..., Native], x: Native, axes: tuple[int, ...], keepdims: bool) -> Native:
-    """A sum or a mean; over long leading axes that of blocks first, which is as fast, and exact."""
+    """A sum or a mean; over long leading axes that of blocks first, which is as fast, and exact. Narrow floats in float32."""
+    if x.dtype in NARROW_FLOATS:
+        return in_float32(lambda wide: _fold(kernel, wide, axes, keepdims), x)
     sizes = tuple(x.shape)
     block = _block(sizes, axes) if axes[0] == 0 and axes[-1] == len(axes) - 1 < len(sizes) - 1 else 1
     if block == 1 or not x.dtype.is_floating:

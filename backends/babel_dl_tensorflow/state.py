@@ -9,6 +9,9 @@ from babel_dl.backend.contract import Native, State, Storage
 from babel_dl_tensorflow.creation import placed
 from babel_dl_tensorflow.dtypes import native_dtype
 
+KERAS_VARIABLE = "_babel_dl_keras_variable"
+"""The attribute in which a `tf.Variable` of a Keras layer keeps the Keras variable that it belongs to."""
+
 
 class TensorFlowState(State):
     """Storages are `tf.Variable`; TensorFlow orders reads and writes in a traced function by itself."""
@@ -34,6 +37,9 @@ class TensorFlowState(State):
         storage.assign(tf.fill(storage.shape, tf.constant(number, storage.dtype)), read_value=False)
 
     def set_trainable(self, storage: Storage, trainable: bool) -> None:
-        """A private field, for `tf.Variable` has no public way after it is made."""
+        """A private field, for `tf.Variable` has no public way after it is made; and the Keras variable around it, if there is one."""
         # `value_and_grad` watches what it is told to; this is for native tapes, which watch what is trainable.
         storage._trainable = trainable
+        keras_variable = getattr(storage, KERAS_VARIABLE, None)
+        if keras_variable is not None:
+            keras_variable.trainable = trainable

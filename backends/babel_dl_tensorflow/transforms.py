@@ -1,18 +1,19 @@
 """Functions of functions: gradients by a tape, speed by tracing."""
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-# TensorFlow has no public way to pause every open tape; its own custom_gradient uses this.
+# TensorFlow has no public way to pause every open tape, or to ask whether they are; its own custom_gradient uses these.
+from tensorflow.python import pywrap_tfe as tapes
 from tensorflow.python.eager.record import stop_recording
 
 from babel_dl.backend.contract import Native, Storage, Transforms, Tree
 from babel_dl.errors import ArgumentError, did_you_mean
-from babel_dl_tensorflow.compilation import Compiled
+from babel_dl_tensorflow.compilation import Compiled, map_leaves
 from babel_dl_tensorflow.creation import EagerTensor, device_names
 
 XLA = "xla"
@@ -30,15 +31,20 @@ class TensorFlowTransforms(Transforms):
         return stop_recording()
 
     def value_and_grad(
-        self, fn: Callable[[], tuple[Native, Tree]], storages: Sequence[Storage]
+        self, fn: Callable[..., tuple[Native, Tree]], storages: Sequence[Storage], inputs: Sequence[Native] = ()
     ) -> tuple[Native, Tree, list[Native | None]]:
-        """A `tf.GradientTape` that watches these variables and no others."""
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            for storage in storages:
-                tape.watch(storage)
-            value, extras = fn()
-        gradients = tape.gradient(value, list(storages))
-        return value, extras, [_dense(gradient, storage) for gradient, storage in zip(gradients, storages, strict=True)]
+        """A `tf.GradientTape` that watches these variables and inputs, and no others."""
+        arguments = [tf.identity(native) for native in inputs]  # of their own, so that no other way to the tensor is watched
+        sources = [*storages, *arguments]
+        with _recording() as was_paused:
+            with tf.GradientTape(watch_accessed_variables=False) as tape:
+                for source in sources:
+                    tape.watch(source)
+                value, extras = fn(*arguments)
+            gradients = [_dense(gradient, source) for gradient, source in zip(tape.gradient(value, sources), sources, strict=True)]
+        if was_paused:
+            value, extras, gradients = map_leaves(_as_constant, (value, extras, gradients))
+        return value, extras, gradients
 
     def compile(self, fn: Callable[..., Tree], mode: str = "auto") -> Callable[..., Tree]:
         """One `tf.function` for each signature, see `compilation.py`; "off" runs the function as it is.
@@ -76,8 +82,27 @@ class TensorFlowTransforms(Transforms):
             tf.test.experimental.sync_devices()
 
 
-def _dense(gradient: Any, storage: Storage) -> Native | None:
+@contextmanager
+def _recording() -> Iterator[bool]:
+    """Tapes record while it is open, although `without_gradients` is around it; tells whether it is."""
+    is_paused = tapes.TFE_Py_TapeSetIsStopped()
+    if not is_paused:
+        yield False
+        return
+    tapes.TFE_Py_TapeSetRestartOnThread()
+    try:
+        yield True
+    finally:
+        tapes.TFE_Py_TapeSetStopOnThread()
+
+
+def _as_constant(leaf: Any) -> Any:
+    return tf.stop_gradient(leaf) if isinstance(leaf, tf.Tensor) else leaf
+
+
+def _dense(gradient: Any, source: Storage | Native) -> Native | None:
     """The gradient as one tensor: that of a gather comes as rows and their positions."""
     if isinstance(gradient, tf.IndexedSlices):
-        return tf.math.unsorted_segment_sum(gradient.values, gradient.indices, storage.shape[0])
+        rows = source.shape[0]
+        return tf.math.unsorted_segment_sum(gradient.values, gradient.indices, tf.shape(source)[0] if rows is None else rows)
     return gradient

@@ -9,6 +9,8 @@ def _load() -> Backend:
     return TorchBackend()
 
 
-backend = Plugin(name="torch", framework="PyTorch", module="torch", install="babel_dl[torch]", load=_load)
+backend = Plugin(
+    name="torch", framework="PyTorch", module="torch", install="babel_dl[torch]", load=_load, module_classes=("torch.Module",)
+)
 
 __all__ = ["backend"]

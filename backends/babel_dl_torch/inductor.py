@@ -3,11 +3,12 @@
 `make_fx` runs the step once, for real, and writes down every operation that reaches PyTorch's core: no rule of `torch.compile` about
 Python code applies, and there is one graph, where `torch.compile` of the step breaks at each gradient and context variable. Tensors
 that the step reached by itself (variables, moments, counters) are constants in that graph; they are made inputs, so they stay variables.
-What it assigned is added to the results, and put into the cells after each run.
+What it assigned is added to the results, and put into the cells after each run; what PyTorch modules hold is written in place, in the
+graph as outside of it.
 """
 
 import warnings
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +18,7 @@ from torch.fx import GraphModule
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from babel_dl.backend.contract import Tree
-from babel_dl_torch.state import CELLS, WRITTEN, Cell
+from babel_dl_torch.state import WRITTEN, Cell, SharedCell, cells_by_tensor
 from babel_dl_torch.tracing import TRACING, is_tracing
 from babel_dl_torch.trees import exchange, map_tree, signature, tensors_in
 
@@ -83,7 +84,7 @@ class InductorFunction:
 
         def record(*replaced: Tensor) -> list[Tensor]:
             results.append(self._fn(*exchange(arguments, replaced)))
-            return [*tensors_in(results[0]), *[cell.tensor.detach() for cell in written]]
+            return [*tensors_in(results[0]), *[cell.tensor.detach() for cell in _replaced(written)]]
 
         tracing, journal = TRACING.set(True), WRITTEN.set(written)
         try:
@@ -96,7 +97,7 @@ class InductorFunction:
         graph, constants = _with_constants_as_inputs(traced)
         states = _cells_of(constants, written)
         self._programs[key] = _Program(
-            _by_inductor(graph, [*tensors, *constants]), states, _trainable(states), tuple(written), map_tree(_emptied, results[0])
+            _by_inductor(graph, [*tensors, *constants]), states, _trainable(states), _replaced(written), map_tree(_emptied, results[0])
         )
         return results[0]
 
@@ -118,8 +119,13 @@ def _with_constants_as_inputs(traced: GraphModule) -> tuple[GraphModule, list[Te
 
 def _cells_of(constants: list[Tensor], written: dict[Cell, Tensor]) -> tuple[Cell, ...]:
     """The cell that held each tensor when the trace began; true constants get one of their own."""
-    cells = {id(written.get(cell, cell.tensor)): cell for cell in CELLS}
+    cells = cells_by_tensor() | {id(written[cell]): cell for cell in _replaced(written)}
     return tuple([cells.get(id(constant)) or Cell(constant) for constant in constants])
+
+
+def _replaced(written: Iterable[Cell]) -> tuple[Cell, ...]:
+    """Those that got a new leaf; the others were written to in place."""
+    return tuple([cell for cell in written if not isinstance(cell, SharedCell)])
 
 
 def _by_inductor(graph: GraphModule, examples: list[Any]) -> Any:

@@ -4,6 +4,7 @@ The fused kernels of the CPU walk through raw memory: parameter, gradient and mo
 """
 
 from collections.abc import Sequence
+from itertools import cycle
 from typing import Any
 
 import torch
@@ -29,6 +30,9 @@ def sgd(
     leaves, kept = _leaves(parameters), _leaves(momenta or ())
     with torch.no_grad():
         aligned = _aligned(leaves, gradients, kept)
+        if aligned is None and _lay_out(leaves, momenta or ()):
+            kept = _leaves(momenta or ())
+            aligned = _aligned(leaves, gradients, kept)
         waits = isinstance(momentum, Tensor) and not momentum.is_cpu  # reading it would wait for the GPU
         if aligned is None or waits or (kept and float(momentum) == 0):  # the fused kernel refuses momenta beside a momentum of 0
             _sgd_by_lists(leaves, gradients, kept, learning_rate, momentum, nesterov, weight_decay)
@@ -56,6 +60,9 @@ def adam(
     leaves, firsts, seconds = _leaves(parameters), _leaves(first_moments), _leaves(second_moments)
     with torch.no_grad():
         aligned = _aligned(leaves, gradients, firsts, seconds)
+        if aligned is None and _lay_out(leaves, [*first_moments, *second_moments]):
+            firsts, seconds = _leaves(first_moments), _leaves(second_moments)
+            aligned = _aligned(leaves, gradients, firsts, seconds)
         if aligned is None:
             _adam_by_lists(leaves, gradients, firsts, seconds, step, learning_rate, beta1, beta2, eps, weight_decay, decoupled)
             return
@@ -64,6 +71,15 @@ def adam(
             leaves, aligned, firsts, seconds, [], [step] * len(leaves), lr=learning_rate, beta1=beta1, beta2=beta2,
             weight_decay=weight_decay, eps=eps, amsgrad=False, maximize=False,
         )
+
+
+def average(averages: Sequence[Cell], values: Sequence[Tensor], weight: Tensor) -> None:
+    """The rule `average` of `babel_dl.backend.contract.KERNELS`."""
+    kept = _leaves(averages)
+    with torch.no_grad():
+        steps = lists._foreach_sub([value.detach() for value in values], kept)
+        lists._foreach_mul_(steps, weight)
+        lists._foreach_add_(kept, steps)
 
 
 def _leaves(cells: Sequence[Cell]) -> list[Tensor]:
@@ -85,6 +101,22 @@ def _aligned(parameters: list[Tensor], gradients: Sequence[Tensor], *moments: li
             if moment.dtype is not dtype or moment.stride() != parameter.stride():
                 return None
     return aligned
+
+
+def _lay_out(parameters: list[Tensor], kept: Sequence[Cell]) -> bool:
+    """Lays moments out in the memory order of their parameters, which in a PyTorch module is the module's own; once and for all.
+
+    Returns:
+        Whether one lay otherwise before.
+    """
+    if is_tracing():
+        return False
+    found = False
+    for parameter, cell in zip(cycle(parameters), kept, strict=False):  # the moments of one kind come behind those of the other
+        if cell.tensor.dtype is parameter.dtype and cell.tensor.stride() != parameter.stride():
+            cell.tensor = torch.empty_like(parameter).copy_(cell.tensor)
+            found = True
+    return found
 
 
 def _sgd_by_lists(

@@ -141,6 +141,8 @@ class TorchNeural(Neural):
         """`torch.layer_norm`; narrow floats in float32."""
         if x.dtype in NARROW:
             return in_float32(self.layer_norm, x, num_axes, scale, offset, eps)
+        if scale is None and x.requires_grad:
+            scale = x.new_ones(x.shape[x.ndim - num_axes :])  # PyTorch's second gradient wants one
         return torch.layer_norm(x, x.shape[x.ndim - num_axes :], scale, offset, eps)
 
     relu = bound(torch.relu)
@@ -209,6 +211,8 @@ def _batch_norm(
     x: Tensor, scale: Tensor | None, offset: Tensor | None, mean: Tensor, variance: Tensor, training: bool, eps: float
 ) -> Tensor:
     cudnn = torch.backends.cudnn.enabled
+    if scale is None and x.requires_grad:
+        scale = mean.new_ones(mean.shape)  # PyTorch's second gradient wants one
     if x.ndim == 2:
         return torch.batch_norm(x, scale, offset, mean, variance, training, 1.0, eps, cudnn)
     if x.ndim != 4:

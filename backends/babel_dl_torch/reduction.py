@@ -5,6 +5,7 @@ from torch import Tensor
 
 from babel_dl.backend.contract import Reduction
 from babel_dl_torch.binding import bound
+from babel_dl_torch.narrow import NARROW, in_float32
 
 
 class TorchReduction(Reduction):
@@ -17,7 +18,9 @@ class TorchReduction(Reduction):
     mean = bound(torch.mean)
 
     def prod(self, x: Tensor, axes: tuple[int, ...], keepdims: bool) -> Tensor:
-        """`torch.prod` takes one axis, so the last goes first and the others keep their places."""
+        """`torch.prod` takes one axis, so the last goes first and the others keep their places; narrow floats in float32."""
+        if x.dtype in NARROW:
+            return in_float32(self.prod, x, axes, keepdims)
         for axis in sorted(axes, reverse=True):
             x = torch.prod(x, axis, keepdims, dtype=x.dtype)
         return x

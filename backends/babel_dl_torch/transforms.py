@@ -26,17 +26,20 @@ class TorchTransforms(Transforms):
     stop_gradient = bound(torch.detach)
     without_gradients = bound(torch.no_grad)
 
-    def value_and_grad(self, fn: Callable[[], tuple[Tensor, Tree]], storages: Sequence[Cell]) -> tuple[Tensor, Tree, list[Tensor | None]]:
+    def value_and_grad(
+        self, fn: Callable[..., tuple[Tensor, Tree]], storages: Sequence[Cell], inputs: Sequence[Tensor] = ()
+    ) -> tuple[Tensor, Tree, list[Tensor | None]]:
         """`torch.autograd.grad`, which touches no `.grad` field. A frozen variable gets None."""
         leaves = [storage.tensor for storage in storages]
         nested = _DIFFERENTIATING.get() and torch.is_grad_enabled()
         token = _DIFFERENTIATING.set(True)
         try:
             with torch.enable_grad():
-                value, others = fn()
+                arguments = [_followed(native) for native in inputs]
+                value, others = fn(*arguments)
         finally:
             _DIFFERENTIATING.reset(token)
-        gradients = _gradients(value, leaves, nested)
+        gradients = _gradients(value, [*leaves, *arguments], nested)
         return (value, others, gradients) if nested else (value.detach(), map_tree(_detached, others), gradients)
 
     def compile(self, fn: Callable[..., Tree], mode: str = "auto") -> Callable[..., Tree]:
@@ -94,6 +97,11 @@ class TorchTransforms(Transforms):
         if isinstance(tree, np.ndarray):
             return _placed(tree, place)
         return map_tree(lambda leaf: _placed(leaf, place) if isinstance(leaf, np.ndarray) else leaf, tree)
+
+
+def _followed(native: Tensor) -> Tensor:
+    """The same values as another tensor whose gradient can be asked for, and leads on to what the tensor was computed from."""
+    return native.view_as(native) if native.requires_grad else native.detach().requires_grad_()
 
 
 def _gradients(value: Tensor, leaves: list[Tensor], nested: bool) -> list[Tensor | None]:

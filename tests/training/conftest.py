@@ -22,3 +22,12 @@ def run_folder(tmp_path) -> Iterator[str]:
     logging.set_logger(tmp_path / "run" / "log.txt")
     yield logging.get_log_path()
     logging.set_logger(None)
+
+
+@pytest.fixture
+def elsewhere(tmp_path, monkeypatch) -> Iterator[None]:
+    """An empty working directory, and no log file before and after."""
+    monkeypatch.chdir(tmp_path)
+    logging.set_logger(None)
+    yield
+    logging.set_logger(None)

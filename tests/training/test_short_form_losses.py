@@ -86,7 +86,7 @@ def test_a_trainer_made_by_hand_takes_named_parts_and_inputs(backend):
         (lambda y_pred, y_true: {"total": y_pred.mean()}, ArgumentError, "A part of a loss is named by a text other than 'total'"),
         (lambda y_pred, y_true: {3: y_pred.mean()}, ArgumentError, "A part of a loss is named by a text other than 'total', and one is 3"),
         (lambda y_pred, y_true, mask: y_pred.mean(), ArgumentError, "The loss <lambda> needs 'mask', and a trainer hands over prediction"),
-        (lambda y_pred, y_true: "low", ShapeError, "needs a function that returns a scalar, and it returned str"),
+        (lambda y_pred, y_true: "low", ArgumentError, "needs a function that returns a scalar tensor, and it returned 'low'"),
     ],
 )
 def test_a_loss_that_returns_or_needs_something_else_is_refused(backend, loss, error, text):

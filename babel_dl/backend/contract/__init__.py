@@ -8,11 +8,12 @@ from babel_dl.backend.contract.creation import Creation, Devices, Native
 from babel_dl.backend.contract.datasets import Datasets
 from babel_dl.backend.contract.elementwise import Elementwise
 from babel_dl.backend.contract.execution import State, Storage, Transforms, Tree
+from babel_dl.backend.contract.native_modules import Adopted, NativeModules, NativeOptions, NativeTensor
 from babel_dl.backend.contract.neural import Neural, Pairs
 from babel_dl.backend.contract.reduction import Reduction
 from babel_dl.backend.contract.shape import Shape
 
-KERNELS = ("sgd", "adam")
+KERNELS = ("sgd", "adam", "average")
 """The rules that a backend may replace by a fused kernel. All update their storages in place and return nothing.
 
     sgd(parameters, gradients, momenta, learning_rate, momentum, nesterov, weight_decay)
@@ -22,10 +23,13 @@ KERNELS = ("sgd", "adam")
     adam(parameters, gradients, first_moments, second_moments, step, learning_rate, beta1, beta2, eps, weight_decay, decoupled)
         step: scalar Native, float32, 1 at the first call; beta1, beta2, eps, weight_decay: float; decoupled: bool (AdamW):
         parameter -= learning_rate * (m / (1 - beta1**step)) / (sqrt(v / (1 - beta2**step)) + eps)
+    average(averages, values, weight)
+        averages: list of Storage; values: list of Native, of the types of the averages; weight: scalar Native, float32:
+        average += weight * (value - average)
 """
 
 
-class Backend(Creation, Devices, Elementwise, Shape, Reduction, Neural, State, Transforms, Datasets):
+class Backend(Creation, Devices, Elementwise, Shape, Reduction, Neural, State, Transforms, Datasets, NativeModules):
     """Everything that babel_dl asks of a framework. A plug-in makes it final; nothing above it names a framework.
 
     Attributes:
@@ -46,15 +50,26 @@ class Backend(Creation, Devices, Elementwise, Shape, Reduction, Neural, State, T
             handle_of: A handle around a native tensor.
         """
 
+    def know_constant(self, function: Callable[[], Any]) -> None:
+        """Tells the framework's own compilers about a function whose answer does not change while they trace our code. By default nothing.
+
+        Args:
+            function: Takes nothing; returns a bool, a number or a word.
+        """
+
 
 __all__ = [
     "KERNELS",
+    "Adopted",
     "Backend",
     "Creation",
     "Datasets",
     "Devices",
     "Elementwise",
     "Native",
+    "NativeModules",
+    "NativeOptions",
+    "NativeTensor",
     "Neural",
     "Pairs",
     "Reduction",

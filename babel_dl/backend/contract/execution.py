@@ -57,16 +57,23 @@ class Transforms(ABC):
 
     @abstractmethod
     def value_and_grad(
-        self, fn: Callable[[], tuple[Native, Tree]], storages: Sequence[Storage]
+        self, fn: Callable[..., tuple[Native, Tree]], storages: Sequence[Storage], inputs: Sequence[Native] = ()
     ) -> tuple[Native, Tree, list[Native | None]]:
-        """Runs `fn` once, and differentiates its value with respect to variables.
+        """Runs `fn` once, and differentiates its value with respect to variables and to its own arguments.
+
+        It can be called inside of itself: the value and the gradients of the inner call may be used in the function of the outer one,
+        and carry on to whatever `inputs` and variables were computed from.
 
         Args:
-            fn: Returns a scalar to differentiate and a tree of by-products. Writes to variables made inside hold afterwards.
+            fn: Takes as many natives as there are inputs; returns a scalar to differentiate and a tree of by-products. Writes to
+                variables made inside hold afterwards.
             storages: The variables. Others are constants, at no cost.
+            inputs: Floating tensors, given to `fn` as its arguments. Only through these is there a gradient: what `fn` computes from
+                the same tensor by another way, a closure or another of the inputs, is a constant.
 
         Returns:
-            The scalar, the by-products, and a gradient for each variable; None for one that the scalar does not depend on.
+            The scalar, the by-products, and a gradient for each variable, then for each input; None for one that the scalar does not
+            depend on.
         """
 
     @abstractmethod

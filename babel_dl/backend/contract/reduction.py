@@ -10,7 +10,10 @@ Native = Any
 
 
 class Reduction(ABC):
-    """Sums, extremes, positions and products of matrices. Results keep the dtype of `x` unless a docstring says otherwise."""
+    """Sums, extremes, positions and products of matrices. Results keep the dtype of `x` unless a docstring says otherwise.
+
+    In bfloat16 and float16 sums, means and products are formed in float32, and rounded once.
+    """
 
     @abstractmethod
     def sum(self, x: Native, axes: tuple[int, ...], keepdims: bool) -> Native:

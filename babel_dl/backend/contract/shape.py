@@ -39,6 +39,10 @@ class Shape(ABC):
         """Joined along a new axis."""
 
     @abstractmethod
+    def split(self, x: Native, sizes: tuple[int, ...], axis: int) -> tuple[Native, ...]:
+        """Parts of these sizes along an axis, in order; they add up to its size."""
+
+    @abstractmethod
     def flip(self, x: Native, axes: tuple[int, ...]) -> Native:
         """The order along the axes reversed."""
 

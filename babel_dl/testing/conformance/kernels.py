@@ -84,6 +84,32 @@ class KernelConformance:
         _run(backend, update, twin, 2, mode)
 
 
+    @pytest.mark.parametrize("mode", ["off", "auto"])
+    def test_average_follows_its_formula(self, backend: Backend, mode: str) -> None:
+        rule = backend.kernels.get("average", _neutral_average(backend))
+        rng = np.random.default_rng(0)
+        wanted = [rng.normal(size=shape) for shape in SHAPES]
+        averages = [variable(backend, value, trainable=False) for value in wanted]
+        step = backend.compile(lambda values, weight: rule(averages, values, weight), mode)
+        for weight in (1.0, 0.1, 0.0, 0.001):
+            values = [rng.normal(size=shape).astype(np.float32) for shape in SHAPES]
+            natives = [backend.asarray(value, "float32") for value in values]
+            step(natives, backend.asarray(weight, "float32"))
+            wanted = [average + weight * (value - average) for average, value in zip(wanted, values, strict=True)]
+            for average, native, value, judge in zip(averages, natives, values, wanted, strict=True):
+                expect_native(backend, backend.read(average), judge, "float32")
+                expect_native(backend, native, value, "float32")
+
+    def test_average_takes_what_variables_hold_and_leaves_it(self, backend: Backend) -> None:
+        rule = backend.kernels.get("average", _neutral_average(backend))
+        weight, average = variable(backend, [4.0, 8.0]), variable(backend, [0.0, 4.0], trainable=False)
+        rule([average], [backend.read(weight)], backend.asarray(0.25, "float32"))
+        expect_native(backend, backend.read(average), [1, 5], "float32")
+        expect_native(backend, backend.read(weight), [4, 8], "float32")
+        _, _, (gradient,) = backend.value_and_grad(lambda: (backend.sum(backend.read(weight), (0,), False), None), [weight])
+        expect_native(backend, gradient, [1, 1], "float32")
+
+
 def _run(backend: Backend, update: Callable[..., None], twin: Callable[..., np.ndarray], num_slots: int, mode: str) -> None:
     rng = np.random.default_rng(0)
     values = [rng.normal(size=shape) for shape in SHAPES]
@@ -120,6 +146,15 @@ def _neutral_sgd(backend: Backend) -> Callable[..., None]:
             backend.assign(parameter, backend.subtract(value, backend.multiply(update, rate)))
 
     return sgd
+
+
+def _neutral_average(backend: Backend) -> Callable[..., None]:
+    def average(averages: Any, values: Any, weight: Any) -> None:
+        for kept, value in zip(averages, values, strict=True):
+            before = backend.read(kept)
+            backend.assign(kept, backend.add(before, backend.multiply(backend.subtract(value, before), weight)))
+
+    return average
 
 
 def _neutral_adam(backend: Backend) -> Callable[..., None]:

@@ -83,6 +83,11 @@ class Callback:
     def on_fit_failed(self, trainer: Trainer, error: BaseException) -> None:
         """An error ends the run; it goes on when all callbacks are told."""
 
+    def release(self, trainer: Trainer) -> None:
+        """Takes back what the callback had put in force for an evaluation that did not come to its end. Called before any callback is told
+        of the interrupt or the error, so that none of them sees, or saves, what was in force.
+        """
+
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint keeps of this callback: JSON values."""
         return {}

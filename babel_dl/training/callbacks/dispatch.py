@@ -47,6 +47,8 @@ class CallbackList:
         Raises:
             CallbackError: A callback failed whose failure stops the run; babel_dl's own errors pass unchanged.
         """
+        if hook in ("on_fit_interrupted", "on_fit_failed"):
+            self.release(trainer)
         for callback, method in self._plans[hook]:
             try:
                 method(trainer, *args)
@@ -61,6 +63,11 @@ class CallbackList:
                         f'  Its failure stops the run. Set on_failure = "report" in the class if it should not.'
                     ) from error
                 self._report(callback, hook)
+
+    def release(self, trainer: Trainer) -> None:
+        """Lets every callback take back what it had put in force; nothing happens where nothing is."""
+        for callback in self.callbacks:
+            callback.release(trainer)
 
     @staticmethod
     def _is_reported_only(callback: Callback) -> bool:

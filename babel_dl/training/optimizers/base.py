@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from babel_dl.core.variable import Variable
+from babel_dl.core.variable import Variable, is_dry_run
 from babel_dl.errors import ArgumentError
 from babel_dl.ops.tensor import Tensor
 from babel_dl.training.optimizers.clipping import clip_by_global_norm, clip_by_value
@@ -138,6 +138,8 @@ class Optimizer(ABC):
             if id(variable) not in self._of:
                 self._make_state([(other.path, other) for other in variables if id(other) not in self._of])
                 break
+        if is_dry_run():  # a kernel would write all the same
+            return
         if self.clip_value is not None:
             gradients = clip_by_value(gradients, self.clip_value)
         if self.clip_norm is not None:

@@ -1,0 +1,76 @@
+"""The two networks of the GAN. Every operation is smooth, so that rounding stays rounding: see the README."""
+
+from babel_dl.core import ITensor, Module
+from babel_dl.model.layers import (
+    Activation,
+    BatchNormalization,
+    Conv2D,
+    FullyConnected,
+    Reshape,
+    Resize,
+    Sequential,
+    UpsampleConv2D,
+)
+from examples.mnist.data import check_channels
+
+ACTIVATION = "silu"
+
+
+def _normalized(*layers: Module) -> list[Module]:
+    return [*layers, BatchNormalization(), Activation(ACTIVATION)]
+
+
+class Generator(Module):
+    """Paints images from noise: 4x4 places, then three times twice as many.
+
+    Layers before a batch normalization have no bias: it would be taken off again, and Adam would make steps of rounding.
+
+    Args:
+        in_channels: Channels of an image.
+        img_size: Height and width of an image.
+
+    Shapes:
+        z: (batch, latent_dim).      returns: (batch, img_size, img_size, in_channels), from 0 to 1.
+    """
+
+    def __init__(self, in_channels: int, img_size: int) -> None:
+        super().__init__()
+        self.net = Sequential(
+            *_normalized(FullyConnected(4 * 4 * 128, use_bias=False), Reshape((4, 4, 128))),
+            *_normalized(UpsampleConv2D(64, 3, factor=2, use_bias=False)),
+            *_normalized(UpsampleConv2D(32, 3, factor=2, use_bias=False)),
+            UpsampleConv2D(in_channels, 3, factor=2),
+            Resize(img_size, mode="bilinear"),
+            Activation("sigmoid"),
+        )
+
+    def call(self, z: ITensor) -> ITensor:
+        """The images."""
+        return self.net(z)
+
+
+class Discriminator(Module):
+    """Says whether an image is real: four opinions, each on nearly all of the image.
+
+    Args:
+        in_channels: Channels of an image.
+
+    Shapes:
+        image: (batch, 28, 28, in_channels), from 0 to 1.      returns: (batch, 2, 2, 1), logits: above 0 for real.
+    """
+
+    def __init__(self, in_channels: int) -> None:
+        super().__init__()
+        self.in_channels = in_channels
+        layers = []
+        for filters in (16, 32, 64):
+            layers += _normalized(Conv2D(filters, 3, stride=2, use_bias=False))
+        self.net = Sequential(*layers, Conv2D(128, 3, activation=ACTIVATION), Conv2D(1, 3, padding="valid"))
+
+    def build(self, image: ITensor) -> None:
+        """Checks the first image; the layers see its size by themselves."""
+        check_channels(image, self.in_channels, "simple_gan")
+
+    def call(self, image: ITensor) -> ITensor:
+        """The logits."""
+        return self.net(image)
