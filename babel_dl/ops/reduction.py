@@ -7,6 +7,8 @@ from babel_dl.ops.dispatch import accepts_natives, as_tensor, wrap
 from babel_dl.ops.elementwise import exp, isfinite, log, square, stop_gradient, where
 from babel_dl.ops.tensor import Axes, Tensor, TensorLike
 
+_HALVES = ("float16", "bfloat16")
+
 
 @accepts_natives
 def sum(x: TensorLike, axis: Axes = None, keepdims: bool = False) -> Tensor:
@@ -22,8 +24,10 @@ def mean(x: TensorLike, axis: Axes = None, keepdims: bool = False) -> Tensor:
 
 @accepts_natives
 def var(x: TensorLike, axis: Axes = None, keepdims: bool = False, correction: float = 0.0) -> Tensor:
-    """The variance: squared distance from the mean, summed, over the count less `correction`."""
+    """The variance: squared distance from the mean, summed, over the count less `correction`; halves in float32."""
     x = as_tensor(x)
+    if x.dtype in _HALVES:
+        return var(x.astype("float32"), axis, keepdims, correction).astype(x.dtype)
     centred = square(x - mean(x, axis, keepdims=True))
     total = reduce("sum", centred, axis, keepdims)
     count = centred.size // (total.size or 1)
@@ -88,8 +92,10 @@ def argsort(x: TensorLike, axis: int = -1, descending: bool = False) -> Tensor:
 
 @accepts_natives
 def logsumexp(x: TensorLike, axis: Axes = None, keepdims: bool = False) -> Tensor:
-    """log(sum(exp(x))), without overflow."""
+    """log(sum(exp(x))), without overflow; halves in float32."""
     x = as_tensor(x)
+    if x.dtype in _HALVES:
+        return logsumexp(x.astype("float32"), axis, keepdims).astype(x.dtype)
     top = reduce("max", x, axis, keepdims=True)
     top = where(isfinite(top), stop_gradient(top), 0.0)  # inf - inf would be NaN
     total = log(reduce("sum", exp(x - top), axis, keepdims))

@@ -48,9 +48,6 @@ class BabelModule(nn.Module):
         memo[id(self)] = twin
         return twin
 
-    def __reduce_ex__(self, protocol: Any) -> Any:
-        return _to_native, (self.babel_module,)
-
 
 def export(module: Any, run: Callable[..., Tree], tensors: Sequence[NativeTensor], natives: Mapping[str, nn.Module]) -> BabelModule:
     """See `NativeModules.export`. Our variables become shared cells over the result's parameters and buffers."""
@@ -69,10 +66,6 @@ def export(module: Any, run: Callable[..., Tree], tensors: Sequence[NativeTensor
 def _add(root: nn.Module, path: str, native: nn.Module) -> None:
     owner, name = _owner(root, path)
     owner._modules[name] = native
-
-
-def _to_native(module: Any) -> BabelModule:
-    return module.to_native()
 
 
 def _owner(root: nn.Module, path: str) -> tuple[nn.Module, str]:

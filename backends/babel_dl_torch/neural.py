@@ -129,7 +129,8 @@ class TorchNeural(Neural):
         if x.dtype in NARROW:
             if x.is_cpu or torch.is_grad_enabled():
                 return in_float32(self.normalize, x, mean, variance, scale, offset, eps)
-            mean, variance, scale, offset = widened(mean, variance, scale, offset)
+            mean, variance = mean.float(), variance.float()
+            scale, offset = widened(scale, offset)
         if not torch.is_grad_enabled():
             return _batch_norm(x, scale, offset, mean, variance, False, eps)
         if mean.requires_grad or variance.requires_grad:  # PyTorch's function has no gradient for these two

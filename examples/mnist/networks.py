@@ -6,8 +6,8 @@ from babel_dl.model.layers import (
     BatchNormalization,
     Conv2D,
     FullyConnected,
+    Lambda,
     Reshape,
-    Resize,
     Sequential,
     UpsampleConv2D,
 )
@@ -21,13 +21,13 @@ def _normalized(*layers: Module) -> list[Module]:
 
 
 class Generator(Module):
-    """Paints images from noise: 4x4 places, then three times twice as many.
+    """Paints images from noise: 4x4 places, then three times twice as many along each axis, of which the middle is cut out.
 
     Layers before a batch normalization have no bias: it would be taken off again, and Adam would make steps of rounding.
 
     Args:
         in_channels: Channels of an image.
-        img_size: Height and width of an image.
+        img_size: Height and width of an image; at most 32.
 
     Shapes:
         z: (batch, latent_dim).      returns: (batch, img_size, img_size, in_channels), from 0 to 1.
@@ -35,12 +35,13 @@ class Generator(Module):
 
     def __init__(self, in_channels: int, img_size: int) -> None:
         super().__init__()
+        middle = slice((32 - img_size) // 2, (32 - img_size) // 2 + img_size)
         self.net = Sequential(
             *_normalized(FullyConnected(4 * 4 * 128, use_bias=False), Reshape((4, 4, 128))),
             *_normalized(UpsampleConv2D(64, 3, factor=2, use_bias=False)),
             *_normalized(UpsampleConv2D(32, 3, factor=2, use_bias=False)),
             UpsampleConv2D(in_channels, 3, factor=2),
-            Resize(img_size, mode="bilinear"),
+            Lambda(lambda image: image[:, middle, middle], name="cut"),
             Activation("sigmoid"),
         )
 
@@ -62,10 +63,13 @@ class Discriminator(Module):
     def __init__(self, in_channels: int) -> None:
         super().__init__()
         self.in_channels = in_channels
-        layers = []
-        for filters in (16, 32, 64):
-            layers += _normalized(Conv2D(filters, 3, stride=2, use_bias=False))
-        self.net = Sequential(*layers, Conv2D(128, 3, activation=ACTIVATION), Conv2D(1, 3, padding="valid"))
+        self.net = Sequential(
+            Conv2D(16, 3, stride=2, activation=ACTIVATION),
+            *_normalized(Conv2D(32, 3, stride=2, use_bias=False)),
+            *_normalized(Conv2D(64, 3, stride=2, use_bias=False)),
+            Conv2D(128, 3, activation=ACTIVATION),
+            Conv2D(1, 3, padding="valid"),
+        )
 
     def build(self, image: ITensor) -> None:
         """Checks the first image; the layers see its size by themselves."""

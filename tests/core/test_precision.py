@@ -428,6 +428,25 @@ def test_the_gradient_of_what_is_broadcast_adds_up_in_float32(backend: Backend, 
     np.testing.assert_allclose(offset.numpy(), -0.125 * 32 * 24 * 24 * 8, rtol=EPS[dtype])
 
 
+@pytest.mark.parametrize("dtype", NARROW)
+def test_sums_means_and_variances_in_a_module_are_formed_in_float32_and_rounded_once(backend: Backend, dtype: str) -> None:
+    class Statistics(Module):
+        def call(self, x: Any) -> Any:
+            outlier = ops.where(ops.cumulative_sum(ops.ones_like(x[0]), 0) == 1.0, 300.0, x[0] * 0.0)
+            means = [x.sum(1) / 4.0, x.mean(1), ops.cumulative_sum(x, 1)[:, -1] / 4.0, ops.var(x, 1), ops.logsumexp(x, 1)]
+            return {"means": means, "softmax": ops.softmax(x * 9.0).sum(1), "var": ops.var(outlier)}
+
+    x = ops.asarray(np.random.default_rng(0).uniform(size=(3, 3000))).astype(dtype)
+    model, wide = Statistics(), x.numpy().astype(np.float64)
+    model.precision = dtype
+    found = model(x)
+    wanted = [wide.sum(1) / 4, wide.mean(1), wide.sum(1) / 4, wide.var(1), np.log(np.exp(wide).sum(1))]
+    for mean, exact in zip(found["means"], wanted, strict=True):
+        np.testing.assert_allclose(mean.numpy(), exact, rtol=EPS[dtype])
+    np.testing.assert_allclose(found["var"].numpy(), 300.0**2 * 2999 / 3000**2, rtol=EPS[dtype])  # its square is infinite in float16
+    np.testing.assert_allclose(found["softmax"].numpy(), 1.0, rtol=EPS[dtype])
+
+
 # ---------------------------------------------------------------- together with the rest
 
 

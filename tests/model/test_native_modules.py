@@ -13,9 +13,9 @@ from babel_dl.backend import Backend, is_native_module, native_owner
 from babel_dl.core import Module, NativeModule, Tensor, Variable, compile, value_and_grad
 from babel_dl.core.adoption import as_module
 from babel_dl.data import ArrayDataset
-from babel_dl.errors import ArgumentError, BackendError, BuildError, CheckpointError, GradientError
+from babel_dl.errors import ArgumentError, BackendError, BuildError, CheckpointError, GradientError, StateError
 from babel_dl.model.layers import FullyConnected, Lambda, Sequential
-from babel_dl.training import SupervisedTrainer
+from babel_dl.training import SupervisedTrainer, Trainer
 from babel_dl.training.optimizers import SGD, Adam, RMSprop
 from tests.model.native_examples import (
     BATCH,
@@ -381,6 +381,38 @@ def talker(backend_name: str) -> Any:
                 return "words"
 
     return Talker()
+
+
+def test_a_compiled_function_must_declare_the_native_modules_that_it_uses(linear: Any) -> None:
+    layer = as_module(linear)
+    expected = layer(ROWS).numpy()
+    np.testing.assert_allclose(compile(lambda x: layer(x), state=[layer])(ROWS).numpy(), expected, rtol=1e-6)
+    with pytest.raises(StateError, match=r"uses the variable '/.*', which is not declared in its state"):
+        compile(lambda x: layer(x), state=[FullyConnected(2)])(ROWS)
+
+
+def test_native_modules_in_the_attributes_of_a_trainer_are_its_modules(network: Network) -> None:
+    class Own(Trainer):
+        def __init__(self) -> None:
+            super().__init__(callbacks=[])
+            self.generator, self.critics = network.make(0), [network.make(1)]
+            self.loss, self.optimizer = CrossEntropy(), SGD(0.05)
+
+        def train_step(self, batch: Any) -> Any:
+            image, truth = batch[0].image, batch[1]
+            first = self.minimize(lambda: self.loss(self.generator(image), truth), over=self.generator, using=self.optimizer)
+            second = self.minimize(lambda: self.loss(self.critics[0](image), truth), over="critics/0", using=self.optimizer)
+            return {"first": first, "second": second}
+
+        def evaluate_step(self, batch: Any) -> Any:
+            return self.loss(self.generator(batch[0].image), batch[1])
+
+    trainer = Own()
+    before = trainer.fit(pictures().to_dataloader(batch_size=BATCH), epochs=1)
+    after = trainer.fit(pictures().to_dataloader(batch_size=BATCH), epochs=6)
+    assert {"generator", "critics/0", "loss"} <= set(trainer.modules)
+    assert after["first"] < before["first"] and after["second"] < before["second"]
+    assert {f"critics/0{name}" for name in network.parameters} <= set(values_of(trainer))
 
 
 def test_fields_that_a_native_network_does_not_know_are_refused_before_training(network: Network) -> None:

@@ -16,7 +16,7 @@ from babel_dl.core import Module, NativeModule, TensorSpec, compile, value_and_g
 from babel_dl.core.adoption import as_module
 from babel_dl.core.native_randomness import native_random_state, restore_native_random_state, unchanged_native_random_state
 from babel_dl.errors import BackendError, BuildError
-from babel_dl.model.layers import FullyConnected
+from babel_dl.model.layers import FullyConnected, Sequential
 from babel_dl.training.optimizers import SGD, Adam, AdamW, RMSprop
 from tests.model.native_examples import BATCH, assert_same, batches, make_torch_cnn, make_trainer, pictures, resumed, train, values_of
 from tests.plugins.test_torch_layout import operations_of
@@ -278,8 +278,13 @@ def test_buffers_that_a_module_replaces_are_followed(mode: str) -> None:
         wanted = 0.5 * wanted + 0.5 * x.mean(0)
         np.testing.assert_allclose(model.named_variables["/mean"].numpy(), wanted, rtol=1e-5)
         np.testing.assert_allclose(native.mean.numpy(), wanted, rtol=1e-5)
-    model.build_from(x)
-    assert np.allclose(native.mean.numpy(), wanted)
+
+
+def test_building_takes_back_what_a_module_did_to_its_buffers() -> None:
+    native = Averaging()
+    before = native.mean
+    Sequential(native, FullyConnected(1)).build_from(np.ones((4, 3), np.float32))
+    assert native.mean is before and not before.any()
 
 
 class Autoencoder(nn.Module):

@@ -17,7 +17,7 @@ from babel_dl import use_backend
 from babel_dl.backend import Backend
 from babel_dl.core import Module, compile, value_and_grad
 from babel_dl.data import Dataset
-from babel_dl.model.layers import BatchNormalization, Conv2D, FullyConnected, LayerNorm
+from babel_dl.model.layers import BatchNormalization, Conv2D, Flatten, FullyConnected, LayerNorm, Sequential
 from tests.model.conftest import CASES, Case
 from tests.parity.runs import DROPOUT, SMOOTH, TEMPLATE, Recorder, Setup, largest_difference
 
@@ -165,3 +165,15 @@ def test_a_network_with_kinks_arrives_where_float32_does(backend_name: str, loss
 def test_a_policy_of_float32_changes_not_one_bit_of_a_training(backend_name: str, losses_of: Callable[..., np.ndarray]):
     plain, said = (losses_of(DROPOUT, backend_name, policy, "auto", 10) for policy in (None, "float32"))
     assert plain.tobytes() == said.tobytes()
+
+
+@pytest.mark.parametrize("dtype", NARROW)
+@pytest.mark.parametrize("backend_name", ["torch"])
+def test_torch_compile_takes_a_narrow_network_as_one_graph(backend: Backend, dtype: str):
+    model = Sequential(Conv2D(4, 3, activation="relu"), BatchNormalization(), Flatten(), LayerNorm(), FullyConnected(3))
+    model.precision = dtype
+    x = torch.rand(2, 8, 8, 1)
+    model(x)
+    model.eval()
+    compiled = torch.compile(lambda image: model(image), fullgraph=True, backend="eager")
+    assert torch.equal(compiled(x), model(x)) and compiled(x).dtype is torch.float32

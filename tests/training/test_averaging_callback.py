@@ -61,7 +61,7 @@ def assert_same(found: dict[str, np.ndarray], expected: dict[str, np.ndarray]) -
 @pytest.mark.parametrize("mode", ["auto", "off"])
 def test_the_averages_follow_the_formula_after_each_step(backend: Backend, every: int, mode: str) -> None:
     weights = Weights()
-    trainer = make_trainer(Noisy(), [WeightAveragingCallback(DECAY, every=every), weights], compile=mode)
+    trainer = make_trainer(Linear(), [WeightAveragingCallback(DECAY, every=every), weights], compile=mode)
     trainer.fit(points(44).to_dataloader(4), points(8), epochs=2)
     assert_close(averages_of(trainer), averaged(weights.history[every - 1 :: every]))
     assert trainer.weight_averages["model"].num_updates.item() == 22 // every
@@ -199,13 +199,12 @@ def run(folder: Any, checkpoints_first: bool, power_fails_after: int | None = No
 
     saves, averages = CheckpointCallback(folder, every_steps=1), WeightAveragingCallback(DECAY, every=2)
     falls = At("on_step_end", fall)
-    trainer = make_trainer(Noisy(), [saves, falls, averages] if checkpoints_first else [averages, saves, falls])
+    trainer = make_trainer(Linear(), [saves, falls, averages] if checkpoints_first else [averages, saves, falls])
     trainer.fit(points(24).to_dataloader(4), points(8), steps=11, resume=resume)
     return trainer
 
 
-@pytest.mark.parametrize("checkpoints_first", [True, False])
-@pytest.mark.parametrize("stop", [1, 2, 6, 7])
+@pytest.mark.parametrize(("checkpoints_first", "stop"), [(True, 1), (True, 2), (True, 7), (False, 2), (False, 7)])
 def test_a_resumed_run_goes_on_bit_by_bit_in_any_order_of_callbacks(
     backend: Backend, checkpoints_first: bool, stop: int, tmp_path: Any
 ) -> None:

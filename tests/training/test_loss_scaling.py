@@ -346,3 +346,14 @@ def test_accumulated_gradients_go_through_the_scale(backend: Backend) -> None:
     trainer = make_trainer(Noisy(), precision="float16", accumulate=4)
     trainer.fit(points(32).to_dataloader(batch_size=4), epochs=2)
     assert (trainer.step, int(trainer.loss_scale.good_steps.numpy())) == (16, 4)
+
+
+def test_a_checkpoint_of_a_narrow_run_goes_on_in_float32_and_back(backend: Backend, tmp_path: Any) -> None:
+    data = points(32).to_dataloader(batch_size=4)
+    narrow, wide, again = (make_trainer(Noisy(), precision=name) for name in ("bfloat16", "float32", "bfloat16"))
+    narrow.fit(data, epochs=1)
+    narrow.save(tmp_path / "checkpoint")
+    wide.fit(data, epochs=2, resume=tmp_path / "checkpoint")
+    wide.save(tmp_path / "checkpoint")
+    again.fit(data, epochs=3, resume=tmp_path / "checkpoint")
+    assert (again.step, bits(again).keys()) == (24, bits(narrow).keys())

@@ -145,6 +145,23 @@ class InputGradientConformance:
             _, (gradient,) = backend.compile(lambda: backend.value_and_grad(loss, [weight])[::2], mode)()
             expect_native(backend, gradient, 3 * W**4, "float32")
 
+    def test_what_is_read_in_such_a_gradient_is_constant_outside(self, backend: Backend) -> None:
+        weight, x = variable(backend, W), tensor(backend, X)
+
+        def loss() -> tuple[Any, None]:
+            def inner(x: Any) -> tuple[Any, Any]:
+                product = backend.multiply(x, backend.read(weight))
+                return total(backend, product), product
+
+            with backend.without_gradients():
+                value, product, (slope,) = backend.value_and_grad(inner, [], [x])
+            constant = backend.add(backend.add(slope, product), value)
+            return total(backend, backend.multiply(constant, backend.read(weight))), None
+
+        for mode in ("off", "auto"):
+            _, (gradient,) = backend.compile(lambda: backend.value_and_grad(loss, [weight])[::2], mode)()
+            expect_native(backend, gradient, W + X * W + np.sum(X * W), "float32")
+
     def test_gradients_are_taken_in_evaluation(self, backend: Backend) -> None:
         def step(x: Any) -> Any:
             return backend.value_and_grad(lambda x: (total(backend, cube(backend, x)), None), [], [x])[::2]
