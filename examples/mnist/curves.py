@@ -22,9 +22,19 @@ class Curves(Callback):
         self.values: dict[str, list[float]] = {}
         self._place, self._sums = 0, dict[str, float]()
 
+    def state_dict(self) -> dict[str, Any]:
+        """What checkpoints keep."""
+        return {"steps": self.steps, "values": self.values}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Goes on with the curves of a checkpoint; of an epoch that was interrupted the part before it is not read again."""
+        self.steps, self.values = list(state["steps"]), {name: list(values) for name, values in state["values"].items()}
+
     def on_train_start(self, trainer: Any) -> None:
-        """An epoch's means begin at 0 again."""
-        self._place, self._sums = 0, {}
+        """An epoch's means begin at 0 again, or where the epoch was interrupted."""
+        means = trainer.metrics.means()
+        self._place = trainer.progress.position
+        self._sums = {name: mean * self._place for name, mean in means.items()}
 
     def on_metrics(self, trainer: Any, metrics: dict[str, float]) -> None:
         """The mean over the epoch so far comes."""

@@ -89,6 +89,7 @@ def parse_arguments() -> argparse.Namespace:
     """The command line."""
     parser = command_line.make_parser(__doc__ or "", epochs=10, seed=SEED)
     add_judge_option(parser)
+    parser.add_argument("--resume", default=False, metavar="FILE", help="a checkpoint to go on from, written on any backend")
     parser.add_argument("--samples", type=int, default=1000, help="how many images the judge sees at the end (1000)")
     return parser.parse_args()
 
@@ -99,7 +100,7 @@ def main() -> None:
     command_line.start(arguments, "MnistGAN")
     judge = find_judge(arguments.judge, arguments.data)
     curves = Curves()
-    gan = train(arguments.data, arguments.epochs, judge, [curves])
+    gan = train(arguments.data, arguments.epochs, judge, [curves], resume=arguments.resume)
     images = paint(gan, normal_draws(arguments.samples, "gan samples"))
     verdict = give_verdict(look(judge, images))
     row = (babel_dl.get_backend(), arguments.epochs, verdict.sure, sum(count > 0 for count in verdict.counts_sure))

@@ -25,12 +25,13 @@ SCHEDULE = {"name": "warmup", "start_factor": 1 / 3, "schedule": "cosine"}
 """From a third of the rate up to all of it, as in the post, within a tenth of the steps; then down to 0 at the end of the run."""
 
 
-def train(data: str, epochs: int) -> FitResult:
-    """Trains a fresh network. Its loss is the one that is registered under the network's name.
+def train(data: str, epochs: int, resume: str | bool = False) -> FitResult:
+    """Trains a network. Its loss is the one that is registered under the network's name.
 
     Args:
         data: "full" or "mini".
         epochs: How many.
+        resume: A checkpoint to go on from; False to start fresh.
     """
     return babel_dl.fit(
         SOURCES[data],
@@ -40,6 +41,7 @@ def train(data: str, epochs: int) -> FitResult:
         schedule=SCHEDULE,
         epochs=epochs,
         batch_size=16,
+        resume=resume,
     )
 
 
@@ -69,10 +71,11 @@ def main() -> None:
     """Trains, prints both parts of the loss, and draws."""
     parser = command_line.make_parser(__doc__ or "", epochs=1, seed=SEED)
     add_judge_option(parser)
+    parser.add_argument("--resume", default=False, metavar="FILE", help="a checkpoint to go on from, written on any backend")
     arguments = parser.parse_args()
     command_line.start(arguments, "MnistVAE")
     judge = find_judge(arguments.judge, arguments.data)
-    result = train(arguments.data, arguments.epochs)
+    result = train(arguments.data, arguments.epochs, arguments.resume)
     originals, classes = samples(arguments.data, SPLIT_DEV, 1000)
     painted = reconstruct(result.model, originals)
     found = {name: result.metrics[f"loss/{name}"] for name in ("mse", "kld", "total")}

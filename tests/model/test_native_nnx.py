@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from itertools import pairwise
 from typing import Any
 
 import equinox as eqx
@@ -19,7 +20,7 @@ from babel_dl.core.adoption import as_module
 from babel_dl.errors import BackendError
 from babel_dl.model.layers import FullyConnected
 from babel_dl.training.optimizers import SGD, Adam
-from tests.model.native_examples import batches, make_nnx_cnn, train
+from tests.model.native_examples import batches, make_nnx_cnn, pictures, train
 
 pytestmark = [pytest.mark.parametrize("backend_name", ["jax"]), pytest.mark.usefixtures("backend")]
 
@@ -27,7 +28,7 @@ ROWS = np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32)
 IMAGES = np.random.default_rng(0).normal(size=(4, 8, 8, 1)).astype(np.float32)
 
 
-def own_loop(model: Any, rule: Any, epochs: int = 2) -> None:
+def own_loop(model: Any, rule: Any, epochs: int = 2, data: Any = None) -> None:
     """The loop of nnx with Optax."""
     optimizer = nnx.Optimizer(model, rule, wrt=nnx.Param)
     model.train()
@@ -39,7 +40,7 @@ def own_loop(model: Any, rule: Any, epochs: int = 2) -> None:
 
         optimizer.update(model, nnx.grad(loss)(model))
 
-    for images, labels in batches(epochs):
+    for images, labels in batches(epochs, data):
         step(model, optimizer, images, labels)
 
 
@@ -244,8 +245,7 @@ def test_nothing_that_a_block_without_gradients_computes_has_one() -> None:
 FRESH = """
 import sys
 from babel_dl.backend import native_owner, use_backend
-from babel_dl.core import Module
-from babel_dl.model.layers import FullyConnected
+from babel_dl.model.layers import FullyConnected, Sequential
 import numpy as np
 with use_backend("jax"):
     model = Sequential(FullyConnected(2))
@@ -260,3 +260,63 @@ def test_no_package_is_imported_that_no_module_comes_from() -> None:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run([sys.executable, "-c", FRESH], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+# ---------------------------------------------------------------------- the networks of the seeds, in Flax nnx
+
+
+class SimpleConv(nnx.Module):
+    """Seed 000, in nnx."""
+
+    def __init__(self, rngs: nnx.Rngs) -> None:
+        sizes = (1, 16, 32, 64, 128)
+        self.convs = nnx.List([nnx.Conv(a, b, (3, 3), rngs=rngs) for a, b in pairwise(sizes)])
+        self.norms = nnx.List([nnx.BatchNorm(size, rngs=rngs) for size in sizes[1:4]])
+        self.head = nnx.Linear(128, 10, rngs=rngs)
+
+    def __call__(self, x: Any) -> Any:
+        for conv, norm in zip(self.convs, self.norms, strict=False):
+            x = nnx.max_pool(norm(nnx.relu(conv(x))), (2, 2), strides=(2, 2))
+        return self.head(nnx.relu(self.convs[3](x)).mean((1, 2)))
+
+
+class ConvNorm(nnx.Module):
+    """A convolution without offset, and batch norm."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int, rngs: nnx.Rngs) -> None:
+        self.conv = nnx.Conv(inputs, outputs, (3, 3), stride, padding=1, use_bias=False, rngs=rngs)
+        self.norm = nnx.BatchNorm(outputs, rngs=rngs)
+
+    def __call__(self, x: Any) -> Any:
+        return self.norm(self.conv(x))
+
+
+class ResNet(nnx.Module):
+    """Seed 002, in nnx."""
+
+    def __init__(self, rngs: nnx.Rngs) -> None:
+        sizes = (1, 8, 16, 32, 16, 10)
+        self.down = nnx.List([ConvNorm(a, b, 2, rngs) for a, b in pairwise(sizes)])
+        self.blocks = nnx.List([nnx.List([ConvNorm(size, size, 1, rngs) for _ in range(2)]) for size in sizes[1:4]])
+
+    def __call__(self, x: Any) -> Any:
+        for place, down in enumerate(self.down):
+            x = nnx.relu(down(x))
+            if place < 3:
+                first, second = self.blocks[place]
+                x = nnx.relu(second(nnx.relu(first(x))) + x)
+        return x.reshape(len(x), -1)
+
+
+@pytest.mark.parametrize(("make", "num_parameters"), [(SimpleConv, 98_666), (ResNet, 36_460)])
+def test_a_network_of_a_seed_written_in_nnx_learns_what_it_learns_in_its_own_loop(make: Any, num_parameters: int) -> None:
+    data = pictures(24, size=28)
+    model, twin, start = (make(nnx.Rngs(0)) for _ in range(3))
+    trainer = train(model, 1, data, SGD(0.02, momentum=0.9))
+    own_loop(twin, optax.sgd(0.02, momentum=0.9, nesterov=True), 1, data)
+    assert sum(variable.size for variable in trainer.model.trainable_variables) == num_parameters
+    kinds = (nnx.Param, nnx.BatchStat)
+    found, judge, before = (nnx.to_flat_state(nnx.state(module, kinds)) for module in (model, twin, start))
+    for (path, value), (_, wanted), (_, first) in zip(found, judge, before, strict=True):
+        moved = np.linalg.norm(wanted[...] - first[...])
+        assert np.linalg.norm(value[...] - wanted[...]) <= 0.02 * moved + 1e-6, path

@@ -22,7 +22,7 @@ IMAGES = np.random.default_rng(0).normal(size=(4, 8, 8, 1)).astype(np.float32)
 ROWS = np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32)
 
 
-def own_loop(model: Any, optimizer: Any, epochs: int = 2) -> None:
+def own_loop(model: Any, optimizer: Any, epochs: int = 2, data: Any = None) -> None:
     """Keras' loop by hand."""
 
     @tf.function
@@ -32,7 +32,7 @@ def own_loop(model: Any, optimizer: Any, epochs: int = 2) -> None:
             loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits))
         optimizer.apply_gradients(zip(tape.gradient(loss, model.trainable_variables), model.trainable_variables, strict=True))
 
-    for images, labels in batches(epochs):
+    for images, labels in batches(epochs, data):
         step(tf.constant(images), tf.constant(labels))
 
 
@@ -293,3 +293,55 @@ def test_a_keras_model_in_a_model_of_ours_is_trained_with_it() -> None:
     after = values_of(trainer)
     assert len([name for name in after if name.startswith("model")]) == 8
     assert not [name for name in after if name.startswith("model") and np.array_equal(after[name], before[name])]
+
+
+# ---------------------------------------------------------------------- the networks of the seeds, in Keras
+
+
+class ResBlock(keras.layers.Layer):
+    """Seed 002, in Keras."""
+
+    def __init__(self, nf: int) -> None:
+        super().__init__()
+        self.convs = [keras.layers.Conv2D(nf, 3, padding="same", use_bias=False) for _ in range(2)]
+        self.norms = [keras.layers.BatchNormalization() for _ in range(2)]
+
+    def call(self, x: Any, training: bool | None = None) -> Any:
+        o = keras.ops.relu(self.norms[0](self.convs[0](x), training=training))
+        return keras.ops.relu(self.norms[1](self.convs[1](o), training=training) + x)
+
+
+def simple_conv() -> Any:
+    """Seed 000, in Keras."""
+    layers: list[Any] = []
+    for channels in (16, 32, 64):
+        conv = keras.layers.Conv2D(channels, 3, padding="same", activation="relu")
+        layers += [conv, keras.layers.BatchNormalization(), keras.layers.MaxPooling2D()]
+    layers += [keras.layers.Conv2D(128, 3, padding="same", activation="relu"), keras.layers.GlobalAveragePooling2D()]
+    return keras.Sequential([*layers, keras.layers.Dense(10)])
+
+
+def resnet() -> Any:
+    """Seed 002, in Keras."""
+
+    def step_down(channels: int) -> list[Any]:
+        conv = keras.layers.Conv2D(channels, 3, 2, padding="same", use_bias=False)
+        return [conv, keras.layers.BatchNormalization(), keras.layers.ReLU()]
+
+    body = [layer for channels in (8, 16, 32) for layer in (*step_down(channels), ResBlock(channels))]
+    return keras.Sequential([*body, *step_down(16), *step_down(10), keras.layers.GlobalAveragePooling2D()])
+
+
+@pytest.mark.parametrize(("make", "num_values"), [(simple_conv, 98_890), (resnet, 36_848)])
+def test_a_network_of_a_seed_written_in_keras_learns_what_it_learns_in_its_own_loop(make: Any, num_values: int) -> None:
+    data = pictures(24, size=28)
+    model, twin = make(), make()
+    for native in (model, twin):
+        native.build((None, 28, 28, 1))
+    twin.set_weights(model.get_weights())
+    start = [value.copy() for value in model.get_weights()]
+    trainer = train(model, 1, data, SGD(0.02, momentum=0.9))
+    own_loop(twin, keras.optimizers.SGD(0.02, momentum=0.9, nesterov=True), 1, data)
+    assert sum(value.size for value in start) == num_values == sum(variable.size for variable in trainer.model.variables)
+    for before, value, wanted in zip(start, model.get_weights(), twin.get_weights(), strict=True):
+        assert np.linalg.norm(value - wanted) <= 0.02 * np.linalg.norm(wanted - before) + 1e-6

@@ -178,6 +178,7 @@ class TestTorch:
         loss = torch.func.grad(lambda p: torch.func.functional_call(outer.inner, p, (x,))["logits"].sum())(parameters)
         assert all(torch.isfinite(gradient).all() for gradient in loss.values())
 
+    def test_its_copies_are_apart(self, model: Net) -> None:
         import torch
 
         native = model.to_native()
