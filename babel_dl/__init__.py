@@ -23,7 +23,7 @@ from babel_dl.errors import BabelError
 
 if TYPE_CHECKING:
     from babel_dl import core, data, model, ops, testing, training
-    from babel_dl.core import Module, Tensor, Variable, compile, set_seed, use_seed, value_and_grad
+    from babel_dl.core import Module, Tensor, Variable, compile, grad, set_seed, use_seed, value_and_grad
     from babel_dl.data import register_transformer
     from babel_dl.data.splits import SPLIT_DEV, SPLIT_TEST, SPLIT_TRAIN
     from babel_dl.model import register_module
@@ -38,7 +38,7 @@ __version__ = "0.1.0"
 
 _PARTS = ("core", "data", "model", "ops", "testing", "training")
 _ORIGINS = {
-    **dict.fromkeys(("Module", "Tensor", "Variable", "compile", "set_seed", "use_seed", "value_and_grad"), "babel_dl.core"),
+    **dict.fromkeys(("Module", "Tensor", "Variable", "compile", "grad", "set_seed", "use_seed", "value_and_grad"), "babel_dl.core"),
     **dict.fromkeys(("SPLIT_DEV", "SPLIT_TEST", "SPLIT_TRAIN"), "babel_dl.data.splits"),
     # Each from the part that registers the built-in names first, so that nobody takes one of these by accident.
     "register_callback": "babel_dl.training.callbacks",
@@ -53,7 +53,7 @@ _ORIGINS = {
 
 __all__ = [
     "AUTO_BACKEND", "JAX_BACKEND", "PYTORCH_BACKEND", "SPLIT_DEV", "SPLIT_TEST", "SPLIT_TRAIN", "TF_BACKEND", "BabelError", "Module",
-    "Tensor", "Variable", "compile", "core", "data", "fit", "get_backend", "get_device", "installed_backends", "is_backend",
+    "Tensor", "Variable", "compile", "core", "data", "fit", "get_backend", "get_device", "grad", "installed_backends", "is_backend",
     "list_backends", "model", "ops", "register_callback", "register_loss", "register_metric", "register_module", "register_optimizer",
     "register_schedule", "register_transformer", "set_backend", "set_seed", "testing", "training", "use_backend", "use_seed",
     "value_and_grad",

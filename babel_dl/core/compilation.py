@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from babel_dl.backend import current_backend
+from babel_dl.core import precision
 from babel_dl.core.logged import collect_logged, log_value
 from babel_dl.core.variable import Variable, watch_variables
 from babel_dl.errors import ArgumentError, StateError, did_you_mean
@@ -45,10 +46,13 @@ def compile(fn: Callable[..., Any], mode: str = "auto", state: Iterable[Any] | N
             result = fn(*wrap_natives(unpack(args), backend), **wrap_natives(unpack(kwargs), backend))
         return unwrap(pack(result)), unwrap(logged)
 
-    compiled = backend.compile(on_natives, mode)
+    compiled, revision = backend.compile(on_natives, mode), precision.revision
 
     @functools.wraps(fn)
     def run(*args: Any, **kwargs: Any) -> Any:
+        nonlocal compiled, revision
+        if revision != precision.revision:  # a module may compute in another type now
+            compiled, revision = backend.compile(on_natives, mode), precision.revision
         result, logged = compiled(narrow(pack(args)), narrow(pack(kwargs)))
         for name, value in logged.items():
             log_value(name, wrap(value, backend))

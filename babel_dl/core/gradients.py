@@ -9,6 +9,7 @@ import numpy as np
 
 from babel_dl.backend import Backend, backend_of, current_backend
 from babel_dl.backend.dtypes import is_floating
+from babel_dl.core.adoption import as_module
 from babel_dl.core.logged import collect_logged, log_value
 from babel_dl.core.module import Module
 from babel_dl.core.variable import Variable
@@ -47,7 +48,7 @@ def value_and_grad(fn: Callable[..., Any], over: Sources, has_aux: bool = False)
     Args:
         fn: Takes the tensors of `over`, in their order, so nothing if there are none. Returns a scalar; with `has_aux` a pair of a scalar
             and any nest of tensors. A tensor has its gradient through this argument alone: what `fn` reaches from outside is a constant.
-        over: A module (its trainable variables), a variable, a tensor, or a list of these.
+        over: A module (its trainable variables; also a native one), a variable, a tensor, or a list of these.
         has_aux: Whether `fn` returns by-products as well.
 
     Returns:
@@ -128,9 +129,10 @@ def _sources(over: Sources) -> tuple[list[Variable], list[TensorLike], Backend]:
     """
     holders: list[Module | Variable] = []
     inputs: list[Any] = []
+    over = as_module(over)
     is_single = isinstance(over, (Module, str)) or _is_tensor(over) or not isinstance(over, Iterable)
     parts: Any = [over] if is_single else over
-    for part in parts:
+    for part in map(as_module, parts):
         if isinstance(part, (Variable, Module)):
             holders.append(part)
         elif _is_tensor(part):

@@ -183,7 +183,7 @@ class NativeModule(Module):
         adopted = self._adopted or self._take_in()
         if adopted is None:  # a part that is called before the whole
             raise BuildError(f"{self.title} is not complete: its tensors depend on the shapes of its inputs. Call it as a whole first.")
-        if variables._watches:
+        if variables.watches:
             for held in self._variables.values():
                 variables.note_use(held)
         backend, dtype = self._settled(), precision.compute_dtype()

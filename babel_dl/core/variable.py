@@ -35,7 +35,7 @@ def is_dry_run() -> bool:
     return _dry_run.get()
 
 
-_watches: dict[int, dict[int, Variable]] = {}
+watches: dict[int, dict[int, Variable]] = {}
 """For each thread that watches, the variables it used so far, by id. Empty as a rule, and then this is all that a read looks at."""
 
 
@@ -43,21 +43,21 @@ _watches: dict[int, dict[int, Variable]] = {}
 def watch_variables() -> Iterator[dict[int, Variable]]:
     """Collects the variables that this thread reads or assigns to in the block, by id. Inner blocks tell the outer ones."""
     thread, mine = threading.get_ident(), dict[int, Variable]()
-    outer = _watches.get(thread)
-    _watches[thread] = mine
+    outer = watches.get(thread)
+    watches[thread] = mine
     try:
         yield mine
     finally:
         if outer is None:
-            del _watches[thread]
+            del watches[thread]
         else:
             outer.update(mine)
-            _watches[thread] = outer
+            watches[thread] = outer
 
 
 def note_use(variable: Variable) -> None:
     """Tells this thread's watch, if there is one."""
-    watch = _watches.get(threading.get_ident())
+    watch = watches.get(threading.get_ident())
     if watch is not None:
         watch[id(variable)] = variable
 
@@ -102,7 +102,7 @@ class Variable(TensorLike):
     @property
     def native(self) -> Any:  # type: ignore[override]
         """The backend's tensor with the value now."""
-        if _watches:
+        if watches:
             note_use(self)
         if precision.in_use and self.is_cast:
             return precision.narrowed(self.backend.read(self.storage), self.backend)
@@ -126,7 +126,7 @@ class Variable(TensorLike):
     @property
     def stored(self) -> Tensor:
         """The value now in the type in which it is kept, whatever the module that runs computes in."""
-        if _watches:
+        if watches:
             note_use(self)
         return Tensor(self.backend.read(self.storage), self.backend)
 
@@ -168,8 +168,10 @@ class Variable(TensorLike):
         """
         if is_dry_run():
             return
-        if _watches:
+        if watches:
             note_use(self)
+        if self.static_dtype.endswith("64") and isinstance(value, (np.ndarray, np.generic)):
+            value = Tensor(self.backend.asarray(value, self.static_dtype), self.backend)  # else it would pass through 32 bits
         tensor = as_tensor(value, self.backend)
         if tensor.shape != self.static_shape:
             raise ShapeError(

@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from babel_dl.core.native_randomness import unchanged_native_random_state
 from babel_dl.core.prediction import evaluation_mode
 from babel_dl.training.diagnosis import explain_evaluation
 from babel_dl.training.metrics.streaming import StreamingMeans
@@ -82,7 +83,8 @@ def run_fit(trainer: Trainer, train_data: Any, dev_data: Any | None) -> dict[str
             while not progress.is_over:
                 tell("on_epoch_start", trainer)
                 trainer.compile_steps()
-                metrics = train_epoch(trainer, train_data, interrupt)
+                with trainer.compiled_train_step.naming_memory():
+                    metrics = train_epoch(trainer, train_data, interrupt)
                 if dev_data is not None:
                     metrics = evaluate(trainer, dev_data, interrupt.serve)
                 if progress.position < len(train_data):
@@ -141,18 +143,22 @@ def evaluate(trainer: Trainer, data: Any, serve: Callable[[], None] = lambda: No
     """
     callbacks, metrics, backend = trainer.callbacks, StreamingMeans(), trainer.backend
     heard = callbacks.hears("on_dev_step_end")
-    callbacks.tell("on_dev_start", trainer)
-    with evaluation_mode(*trainer.modules.values()), backend.without_gradients(), unchanged_state(trainer):
-        for batch in data.batches(0, 0):
-            metrics.add(trainer.compiled_evaluate_step(batch), num_samples(batch), backend)
-            if heard:
-                callbacks.tell("on_dev_step_end", trainer)
-            serve()
-    bad = metrics.flush()
-    if bad is not None:
-        raise explain_evaluation(trainer, data, *bad)
-    means = metrics.means()
-    callbacks.tell("on_dev_end", trainer, means)
+    try:
+        callbacks.tell("on_dev_start", trainer)
+        with evaluation_mode(*trainer.modules.values()), backend.without_gradients(), unchanged_state(trainer):
+            for batch in data.batches(0, 0):
+                metrics.add(trainer.compiled_evaluate_step(batch), num_samples(batch), backend)
+                if heard:
+                    callbacks.tell("on_dev_step_end", trainer)
+                serve()
+        with trainer.compiled_evaluate_step.naming_memory():
+            bad = metrics.flush()
+        if bad is not None:
+            raise explain_evaluation(trainer, data, *bad)
+        means = metrics.means()
+        callbacks.tell("on_dev_end", trainer, means)
+    finally:
+        callbacks.release(trainer)  # what a callback put in force for the evaluation goes, however it ended
     return means
 
 
@@ -162,7 +168,8 @@ def unchanged_state(trainer: Trainer) -> Iterator[None]:
     variables = [*trainer.variables.values(), *(v for module in trainer.modules.values() for v in module.variables)]
     kept = [(v, v.numpy()) for v in variables if not v.is_parameter]
     try:
-        yield
+        with unchanged_native_random_state(trainer.modules.values()):
+            yield
     finally:
         for variable, value in kept:
             if not np.array_equal(variable.numpy(), value):

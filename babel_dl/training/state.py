@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from babel_dl.core import logging, weights
+from babel_dl.core.native_randomness import native_random_state, restore_native_random_state
 from babel_dl.core.variable import Variable
 from babel_dl.errors import CheckpointError
 from babel_dl.training.checkpoint import Checkpoint
@@ -50,6 +51,7 @@ def capture(trainer: Trainer) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         "callbacks": trainer.callbacks.state_dict(),
         "optimizers": {name: _plain(optimizer.settings()) for name, optimizer in trainer.optimizers.items()},
         "config": trainer.config.to_dict() if trainer.config is not None else None,
+        "random_state": native_random_state(trainer.modules.values()),
         "backend": trainer.backend.name,
         "versions": trainer.backend.versions(),
     }
@@ -75,6 +77,7 @@ def restore(trainer: Trainer, checkpoint: Checkpoint) -> None:
             f"from here on. To go on exactly, call babel_dl.set_seed({metadata['seed']}) before making model and data."
         )
     trainer.seed = metadata["seed"]
+    restore_native_random_state(trainer.modules.values(), metadata.get("random_state"))
     trainer.metrics.load_state_dict(metadata["metrics"])
     trainer.callbacks.load_state_dict(metadata["callbacks"])
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from babel_dl.training.trainer import Trainer
 
 TOTAL_LOSS = "loss/total"
+
 
 class CompiledStep:
     """One step of a trainer, from a batch of numpy arrays to native scalars by name: what the step logged and returned.
@@ -41,6 +43,7 @@ class CompiledStep:
         self._in_training = in_training
         self._compiled = backend.compile(run, trainer.compile_mode)
         self._is_first = trainer.compile_mode != "off"
+        self._batch: Any = ()
 
     def __call__(self, batch: Any) -> dict[str, Any]:
         """Runs the step; its first run is looked at closely.
@@ -53,6 +56,7 @@ class CompiledStep:
         trainer, number = self._trainer, None
         if self._in_training:
             number = trainer.progress.step
+        self._batch = batch
         trainer.phases.enter(number)
         phase = () if number is None else trainer.phases.at(number)
         try:
@@ -65,6 +69,20 @@ class CompiledStep:
             if self._backend.is_out_of_memory(error):
                 raise out_of_memory(self._step, batch, self._backend, error) from error
             raise
+
+    @contextmanager
+    def naming_memory(self) -> Iterator[None]:
+        """For blocks that read what the step returned: a backend that computes while Python goes on says only then that memory ran out.
+
+        Raises:
+            OutOfMemoryError: The device had not enough memory for the step.
+        """
+        try:
+            yield
+        except Exception as error:
+            if isinstance(error, OutOfMemoryError) or not self._backend.is_out_of_memory(error):
+                raise
+            raise out_of_memory(self._step, self._batch, self._backend, error) from error
 
 
 def build_by_step(trainer: Trainer, batch: Any, backend: Backend) -> None:

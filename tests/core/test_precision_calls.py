@@ -312,6 +312,16 @@ def test_predict_answers_in_float32_and_follows_a_change_of_policy(backend: Back
     assert np.array_equal(model.predict(x=X[0]), plain)
 
 
+def test_what_compile_made_follows_a_change_of_policy(backend: Backend) -> None:
+    model = FullyConnected(4).build_from(X[0])
+    run = compile(lambda x: model(x))
+    plain = run(ops.asarray(X[0])).numpy()
+    model.precision = "bfloat16"
+    assert not np.array_equal(run(ops.asarray(X[0])).numpy(), plain)
+    model.precision = None
+    assert np.array_equal(run(ops.asarray(X[0])).numpy(), plain)
+
+
 def test_frozen_parts_stay_frozen_and_gradients_pass_through_them(backend: Backend) -> None:
     model = Sequential(FullyConnected(3), FullyConnected(2))
     model.precision = "bf16"

@@ -129,3 +129,11 @@ def test_a_variable_that_nobody_holds_is_freed(backend: Backend) -> None:
 def test_the_printed_form_shows_path_and_shape(backend: Backend) -> None:
     assert repr(Variable([1.0], path="/w")) == f"Variable('/w', shape=(1,), dtype=float32, trainable, backend={backend.name})"
     assert "not trainable" in repr(Variable([1.0], trainable=False))
+
+
+@pytest.mark.parametrize("backend_name", ["torch", "tensorflow"])  # JAX has 64 bits only when it is told at its start
+@pytest.mark.parametrize(("dtype", "value"), [("float64", 1 / 3), ("int64", 2**40 + 1)])
+def test_wide_values_are_assigned_without_passing_through_32_bits(backend: Backend, dtype: str, value: float) -> None:
+    variable = Variable(np.zeros(2, dtype), trainable=False, dtype=dtype)
+    variable.assign(np.full(2, value, dtype))
+    assert variable.numpy().tolist() == [value, value]

@@ -253,6 +253,15 @@ def test_a_native_module_without_tensors_is_a_layer_that_cannot_learn(backend: B
         value_and_grad(lambda: ops.sum(layer(ops.asarray(ROWS))), layer)
 
 
+def test_gradients_are_taken_with_respect_to_a_native_module(linear: Any) -> None:
+    own = as_module(linear).build_from(ROWS)
+    _, gradients = value_and_grad(lambda: own(ops.asarray(ROWS)).sum(), linear)
+    _, listed = value_and_grad(lambda: own(ops.asarray(ROWS)).sum(), [linear])
+    bias = next(place for place, variable in enumerate(own.trainable_variables) if len(variable.shape) == 1)
+    assert np.allclose(gradients[bias].numpy(), len(ROWS))
+    assert all(np.array_equal(a.numpy(), b.numpy()) for a, b in zip(gradients, listed, strict=True))
+
+
 def relu_module(backend_name: str) -> Any:
     """A native module that holds nothing."""
     if backend_name == "torch":

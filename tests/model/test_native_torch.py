@@ -16,7 +16,7 @@ from babel_dl.core import Module, NativeModule, TensorSpec, compile, value_and_g
 from babel_dl.core.adoption import as_module
 from babel_dl.core.native_randomness import native_random_state, restore_native_random_state, unchanged_native_random_state
 from babel_dl.errors import BackendError, BuildError
-from babel_dl.model.layers import FullyConnected, Sequential
+from babel_dl.model.layers import Activation, FullyConnected, Sequential
 from babel_dl.training.optimizers import SGD, Adam, AdamW, RMSprop
 from tests.model.native_examples import BATCH, assert_same, batches, make_torch_cnn, make_trainer, pictures, resumed, train, values_of
 from tests.plugins.test_torch_layout import operations_of
@@ -194,6 +194,32 @@ def test_a_run_with_dropout_is_resumed_with_the_generator_of_pytorch(tmp_path: P
 def batches_of(trainer: Any) -> Any:
     """A batch to prepare a trainer with."""
     return next(iter(pictures().to_dataloader(batch_size=BATCH).batches(0, 0)))
+
+
+def test_a_trainer_keeps_the_generator_of_pytorch_in_its_checkpoints(tmp_path: Path) -> None:
+    torch.manual_seed(7)
+    whole = train(make_torch_cnn(dropout=0.3), 4)
+    torch.manual_seed(7)
+    train(make_torch_cnn(dropout=0.3), 2).save(tmp_path / "half.safetensors")
+    torch.manual_seed(99)
+    resumed_one = make_trainer(make_torch_cnn(5, dropout=0.3))
+    resumed_one.fit(pictures().to_dataloader(batch_size=BATCH), epochs=4, resume=tmp_path / "half.safetensors")
+    assert_same(values_of(whole), values_of(resumed_one))
+
+
+def test_evaluation_draws_nothing_from_the_generator_of_pytorch() -> None:
+    class Noisy(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = make_torch_cnn()
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.net(x + 0.1 * torch.randn_like(x))
+
+    trainer = train(Noisy(), 1)
+    state = torch.get_rng_state()
+    trainer.evaluate(pictures().to_dataloader(batch_size=BATCH))
+    assert torch.equal(torch.get_rng_state(), state)
 
 
 def test_the_generator_of_pytorch_is_left_alone_where_no_native_module_is() -> None:
@@ -394,3 +420,8 @@ def test_an_error_in_a_step_gives_back_what_we_assigned() -> None:
         compile(step)()
     assert_same(layer.state_dict(), before)
 
+
+
+def test_an_activation_of_pytorch_keeps_its_weights() -> None:
+    layer = Sequential(FullyConnected(3, activation=nn.PReLU(init=0.5)), Activation(nn.PReLU)).build_from(np.ones((2, 4), np.float32))
+    assert [variable.shape for variable in layer.trainable_variables] == [(1,), (4, 3), (3,), (1,)]

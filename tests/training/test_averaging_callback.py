@@ -165,6 +165,15 @@ def test_a_failed_evaluation_leaves_the_weights(backend: Backend) -> None:
     assert_same(listener.seen, own_and_averages(trainer))
 
 
+def test_a_failed_evaluation_outside_of_fit_leaves_the_weights(backend: Backend) -> None:
+    trainer = Failing([WeightAveragingCallback(DECAY)])
+    trainer.fit(points(24).to_dataloader(4), epochs=1)
+    own = own_and_averages(trainer)
+    with pytest.raises(KeyError, match="planned"):
+        trainer.evaluate(points(12).to_dataloader(4))
+    assert_same(parameters(trainer), own)
+
+
 def test_after_a_failed_evaluation_training_goes_on_from_the_weights(backend: Backend) -> None:
     train, dev = points(24).to_dataloader(4), points(12).to_dataloader(4)
     trainer, judge = Failing([WeightAveragingCallback(DECAY)]), make_trainer(Noisy(), [WeightAveragingCallback(DECAY)], compile="off")

@@ -103,14 +103,15 @@ def test_a_rehearsal_before_a_resume_keeps_the_place(backend, tmp_path):
 
 
 class Greedy(Duel):
-    """Needs memory for the square of a column that grows with the third power of the batch: 16 MB for one sample, 4 TB for eight."""
+    """Sorts the products of all pairs of rows. There are (times * batch^3)^2: 1 MB for one sample, 262 GB for eight."""
 
     times = 500
 
     def train_step(self, batch: Any) -> dict[str, Any]:
         count = len(batch[0].x)
-        column = ops.reshape(ops.concat([batch[0].x] * (self.times * count**2), axis=1), (-1, 1))
-        far = ops.matmul(column, ops.reshape(column, (1, -1))).mean()
+        many = ops.tile(batch[0].x, (self.times * count**2, 1))
+        pairs = ops.matmul(many, ops.permute_dims(many, (1, 0)))
+        far = ops.argsort(pairs).astype("float32").mean()
         return {"far": far, **super().train_step(batch)}
 
 

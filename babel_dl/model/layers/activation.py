@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from babel_dl import ops
+from babel_dl.core.adoption import as_module
 from babel_dl.core.module import Module
 from babel_dl.errors import ArgumentError, did_you_mean
 from babel_dl.model.layer import Layer
@@ -35,7 +36,7 @@ def find_activation(activation: str | Function | type[Layer] | None) -> Function
         if activation.lower() not in ACTIVATIONS:
             raise ArgumentError(f"There is no activation {activation!r}.{did_you_mean(activation, ACTIVATIONS)}")
         return ACTIVATIONS[activation.lower()]
-    found = activation() if isinstance(activation, type) else activation
+    found = as_module(activation() if isinstance(activation, type) else activation)
     if not callable(found):
         raise ArgumentError(f"An activation is a name, a function or a layer, and {activation!r} is none.")
     return found if isinstance(found, Module) else returns_handles(found)
