@@ -4,7 +4,6 @@ import os
 import signal
 from collections import namedtuple
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 
@@ -12,11 +11,6 @@ from babel_dl.data import Dataset, Transformer, image_grid_wrap, load_images
 
 NetworkInput = namedtuple("NetworkInput", ["image"])
 NetworkOutput = namedtuple("NetworkOutput", ["class_id"])
-
-
-ROOT = Path(__file__).parents[2]
-SHARED = next(folder for folder in (ROOT / "shared", ROOT.parent / "shared") if folder.is_dir())
-MNIST_FOLDER = SHARED / "data" / "mnist"
 
 
 @cache

@@ -15,7 +15,6 @@ from hypothesis.extra import numpy as hnp
 from babel_dl.data import read_idx
 from babel_dl.data.sources.idx import format_idx
 from babel_dl.errors import DataError
-from tests.data.examples import MNIST_FOLDER
 
 # magic number 0x00000803 and sizes, as the page of MNIST describes the file of training pictures
 SMALL = struct.pack(">IIII", 0x0803, 2, 2, 3) + bytes(range(12))
@@ -40,9 +39,9 @@ def test_all_element_types_are_read_in_their_byte_order(tmp_path, code, letter):
     assert array.tolist() == values and array.dtype == np.dtype(letter)
 
 
-def test_published_mnist_is_read():
-    images = read_idx(MNIST_FOLDER / "t10k-images-idx3-ubyte.gz")
-    labels = read_idx(MNIST_FOLDER / "t10k-labels-idx1-ubyte.gz")
+def test_published_mnist_is_read(mnist_folder):
+    images = read_idx(mnist_folder / "t10k-images-idx3-ubyte.gz")
+    labels = read_idx(mnist_folder / "t10k-labels-idx1-ubyte.gz")
     assert images.shape == (10000, 28, 28) and np.bincount(labels).tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
 
 

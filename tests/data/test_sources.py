@@ -18,7 +18,6 @@ from babel_dl.data.sources import SOURCES, read_idx
 from babel_dl.data.sources.load import EMBEDDED
 from babel_dl.data.sources.make_mini import choose, main
 from babel_dl.errors import ArgumentError, DataError
-from tests.data.examples import MNIST_FOLDER
 
 FASHION_FOLDER = Path("/usr/share/datasets/fashion-mnist")
 LABELS = "t10k-labels-idx1-ubyte.gz"
@@ -91,49 +90,49 @@ def test_system_package_is_found(monkeypatch):
 
 
 @pytest.mark.parametrize("split", ["dev", "test"])
-def test_data_folder_is_found(alone, split):
-    images, labels = load_images("mnist", split, data_dir=MNIST_FOLDER)
+def test_data_folder_is_found(alone, split, mnist_folder):
+    images, labels = load_images("mnist", split, data_dir=mnist_folder)
     # the class counts that the publishers state
     assert images.shape == (10000, 28, 28) and labels.tolist().count(1) == 1135
 
 
-def test_variable_names_a_folder_that_holds_one_folder_for_each_source(alone, monkeypatch, tmp_path):
-    (tmp_path / "mnist").symlink_to(MNIST_FOLDER)
+def test_variable_names_a_folder_that_holds_one_folder_for_each_source(alone, monkeypatch, tmp_path, mnist_folder):
+    (tmp_path / "mnist").symlink_to(mnist_folder)
     (tmp_path / "fashion_mnist").symlink_to(FASHION_FOLDER)
     monkeypatch.setenv("BABEL_DL_DATA_DIR", str(tmp_path))
     digits, clothes = load_images("mnist", "dev")[0], load_images("fashion_mnist", "dev")[0]
     assert not np.array_equal(digits, clothes)
 
 
-def test_folder_of_a_sister_source_is_passed_by(alone, monkeypatch):
+def test_folder_of_a_sister_source_is_passed_by(alone, monkeypatch, mnist_folder):
     monkeypatch.setenv("BABEL_DL_DATA_DIR", str(FASHION_FOLDER))
-    _, labels = load_images("fashion_mnist", "dev", data_dir=MNIST_FOLDER)
+    _, labels = load_images("fashion_mnist", "dev", data_dir=mnist_folder)
     assert np.bincount(labels).tolist() == [1000] * 10
 
 
-def test_decompressed_files_are_found(alone, tmp_path):
+def test_decompressed_files_are_found(alone, tmp_path, mnist_folder):
     for name in (IMAGES, LABELS):
-        (tmp_path / name.removesuffix(".gz")).write_bytes(gzip.decompress((MNIST_FOLDER / name).read_bytes()))
-    assert np.array_equal(load_images("mnist", "dev", data_dir=tmp_path)[0], load_images("mnist", "dev", data_dir=MNIST_FOLDER)[0])
+        (tmp_path / name.removesuffix(".gz")).write_bytes(gzip.decompress((mnist_folder / name).read_bytes()))
+    assert np.array_equal(load_images("mnist", "dev", data_dir=tmp_path)[0], load_images("mnist", "dev", data_dir=mnist_folder)[0])
 
 
-def test_truncated_file_is_named(alone, tmp_path):
-    shutil.copy(MNIST_FOLDER / IMAGES, tmp_path)
-    (tmp_path / LABELS).write_bytes((MNIST_FOLDER / LABELS).read_bytes()[:3000])
+def test_truncated_file_is_named(alone, tmp_path, mnist_folder):
+    shutil.copy(mnist_folder / IMAGES, tmp_path)
+    (tmp_path / LABELS).write_bytes((mnist_folder / LABELS).read_bytes()[:3000])
     with pytest.raises(DataError, match=f"The compressed file {re.escape(str(tmp_path / LABELS))} is truncated or altered"):
         load_images("mnist", "dev", data_dir=tmp_path)
 
 
-def test_altered_content_is_named(alone, tmp_path):
-    content = bytearray(gzip.decompress((MNIST_FOLDER / IMAGES).read_bytes()))
+def test_altered_content_is_named(alone, tmp_path, mnist_folder):
+    content = bytearray(gzip.decompress((mnist_folder / IMAGES).read_bytes()))
     content[5000] ^= 1
     (tmp_path / IMAGES).write_bytes(gzip.compress(content, 1))
     with pytest.raises(DataError, match="not the one that was published.\n  Its .* content has the SHA-256 .*, expected 0fa7898d"):
         load_images("mnist", "dev", data_dir=tmp_path)
 
 
-def test_download_is_kept_in_the_users_cache(alone, serve, tmp_path):
-    alone("mnist", serve(partial(QuietFolder, directory=str(MNIST_FOLDER))))
+def test_download_is_kept_in_the_users_cache(alone, serve, tmp_path, mnist_folder):
+    alone("mnist", serve(partial(QuietFolder, directory=str(mnist_folder))))
     _, labels = load_images("mnist", "dev")
     assert labels.tolist().count(1) == 1135
     folder = tmp_path / "cache" / "babel_dl" / "mnist"
@@ -142,14 +141,14 @@ def test_download_is_kept_in_the_users_cache(alone, serve, tmp_path):
     assert np.array_equal(load_images("mnist", "dev")[1], labels)
 
 
-def test_second_address_helps_where_the_first_fails(alone, serve, tmp_path):
-    alone("mnist", closed_address(), serve(Ends), serve(partial(QuietFolder, directory=str(MNIST_FOLDER))))
+def test_second_address_helps_where_the_first_fails(alone, serve, tmp_path, mnist_folder):
+    alone("mnist", closed_address(), serve(Ends), serve(partial(QuietFolder, directory=str(mnist_folder))))
     load_images("mnist", "dev", data_dir=tmp_path / "mine")
     assert sorted(path.name for path in (tmp_path / "mine" / "mnist").iterdir()) == [IMAGES, LABELS]
 
 
-def test_download_of_something_else_leaves_nothing(alone, serve, tmp_path):
-    alone("fashion_mnist", serve(partial(QuietFolder, directory=str(MNIST_FOLDER))))
+def test_download_of_something_else_leaves_nothing(alone, serve, tmp_path, mnist_folder):
+    alone("fashion_mnist", serve(partial(QuietFolder, directory=str(mnist_folder))))
     with pytest.raises(DataError, match="what came has the SHA-256 0fa7898d.* when decompressed, expected 5b4141f0"):
         load_images("fashion_mnist", "dev", data_dir=tmp_path)
     assert list((tmp_path / "fashion_mnist").iterdir()) == []
