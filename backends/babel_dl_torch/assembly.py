@@ -10,6 +10,7 @@ from babel_dl_torch.elementwise import TorchElementwise
 from babel_dl_torch.kernels import adam, average, sgd
 from babel_dl_torch.native_modules import TorchNativeModules
 from babel_dl_torch.neural import TorchNeural
+from babel_dl_torch.randomness import random_bits
 from babel_dl_torch.reduction import TorchReduction
 from babel_dl_torch.shape import TorchShape
 from babel_dl_torch.state import TorchState
@@ -25,7 +26,9 @@ class TorchBackend(
     """PyTorch, run eagerly. Functions whose meaning is the contract's are PyTorch's own, with nothing in between."""
 
     name = "torch"
-    kernels: ClassVar[Mapping[str, Callable[..., Any]]] = {"sgd": sgd, "adam": adam, "average": average}
+    kernels: ClassVar[Mapping[str, Callable[..., Any]]] = {
+        "sgd": sgd, "adam": adam, "average": average, "random_bits": random_bits,
+    }  # fmt: skip
     """A plain dict: beside a proxy of one, `torch.compile` refuses what is written to dicts, and the buffers of a module are in one."""
 
     def know_constant(self, function: Callable[[], Any]) -> None:

@@ -8,6 +8,8 @@ import pytest
 
 from babel_dl.backend import Backend
 from babel_dl.backend.contract import KERNELS
+from babel_dl.core.random import random_bits
+from babel_dl.ops.dispatch import wrap
 from babel_dl.testing.conformance.judge import expect, expect_native
 from babel_dl.testing.conformance.steps import variable
 
@@ -83,7 +85,6 @@ class KernelConformance:
 
         _run(backend, update, twin, 2, mode)
 
-
     @pytest.mark.parametrize("mode", ["off", "auto"])
     def test_average_follows_its_formula(self, backend: Backend, mode: str) -> None:
         rule = backend.kernels.get("average", _neutral_average(backend))
@@ -108,6 +109,29 @@ class KernelConformance:
         expect_native(backend, backend.read(weight), [4, 8], "float32")
         _, _, (gradient,) = backend.value_and_grad(lambda: (backend.sum(backend.read(weight), (0,), False), None), [weight])
         expect_native(backend, gradient, [1, 1], "float32")
+
+    @pytest.mark.parametrize("mode", ["off", "auto"])
+    @pytest.mark.parametrize("count", [0, 1, 5000, 100_000])
+    def test_random_bits_follow_their_formula(self, backend: Backend, count: int, mode: str) -> None:
+        rule = backend.kernels.get("random_bits", _neutral_random_bits(backend))
+        for key in ((0, 0), (-1, 7), (123456789, -(2**31))):
+            drawn = backend.compile(lambda counter, key=key: rule(key, counter, count), mode)
+            for counter in (0, 1, 2**31 - 1, -(2**31)):
+                wanted = _bits(np.array(key, np.int32).view(np.uint32), counter, count)
+                expect_native(backend, drawn(backend.asarray(counter, "int32")), wanted.view(np.int32), "int32")
+
+
+def _bits(key: np.ndarray, counter: int, count: int) -> np.ndarray:
+    """uint32 of shape (count,), by the formula in `babel_dl.core.random`."""
+
+    def mix(x: np.ndarray) -> np.ndarray:
+        x = (x ^ x >> np.uint32(16)) * np.uint32(0x85EBCA6B)
+        x = (x ^ x >> np.uint32(13)) * np.uint32(0xC2B2AE35)
+        return x ^ x >> np.uint32(16)
+
+    base = mix(mix(np.array([counter], np.int32).view(np.uint32) ^ key[0]) ^ key[1])
+    places = np.arange(count, dtype=np.uint32) * np.uint32(0x9E3779B1)
+    return mix(mix(places + base) ^ mix(base ^ key[1]))
 
 
 def _run(backend: Backend, update: Callable[..., None], twin: Callable[..., np.ndarray], num_slots: int, mode: str) -> None:
@@ -146,6 +170,10 @@ def _neutral_sgd(backend: Backend) -> Callable[..., None]:
             backend.assign(parameter, backend.subtract(value, backend.multiply(update, rate)))
 
     return sgd
+
+
+def _neutral_random_bits(backend: Backend) -> Callable[..., Any]:
+    return lambda key, counter, count: random_bits(key, wrap(counter, backend), count).native
 
 
 def _neutral_average(backend: Backend) -> Callable[..., None]:
