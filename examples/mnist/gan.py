@@ -27,7 +27,7 @@ from examples.shared.pictures import Panel, draw_curves
 from examples.shared.report import say, table, write_metrics
 
 LATENT_DIM = 128
-BATCH_SIZE = 64
+BATCH_SIZE = 32
 SCHEDULE = {"name": "warmup", "schedule": "cosine"}
 """From 0 to the rate below within a tenth of the steps, then down to 0 at the end of the run."""
 

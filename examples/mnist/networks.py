@@ -5,11 +5,11 @@ from babel_dl.model.layers import (
     Activation,
     BatchNormalization,
     Conv2D,
+    Conv2DTranspose,
     FullyConnected,
     Lambda,
     Reshape,
     Sequential,
-    UpsampleConv2D,
 )
 from examples.mnist.data import check_channels
 
@@ -37,10 +37,10 @@ class Generator(Module):
         super().__init__()
         middle = slice((32 - img_size) // 2, (32 - img_size) // 2 + img_size)
         self.net = Sequential(
-            *_normalized(FullyConnected(4 * 4 * 128, use_bias=False), Reshape((4, 4, 128))),
-            *_normalized(UpsampleConv2D(64, 3, factor=2, use_bias=False)),
-            *_normalized(UpsampleConv2D(32, 3, factor=2, use_bias=False)),
-            UpsampleConv2D(in_channels, 3, factor=2),
+            *_normalized(FullyConnected(4 * 4 * 256, use_bias=False), Reshape((4, 4, 256))),
+            *_normalized(Conv2DTranspose(128, 4, stride=2, use_bias=False)),
+            *_normalized(Conv2DTranspose(64, 4, stride=2, use_bias=False)),
+            Conv2DTranspose(in_channels, 4, stride=2),
             Lambda(lambda image: image[:, middle, middle], name="cut"),
             Activation("sigmoid"),
         )
@@ -64,10 +64,10 @@ class Discriminator(Module):
         super().__init__()
         self.in_channels = in_channels
         self.net = Sequential(
-            Conv2D(16, 3, stride=2, activation=ACTIVATION),
-            *_normalized(Conv2D(32, 3, stride=2, use_bias=False)),
+            Conv2D(32, 3, stride=2, activation=ACTIVATION),
             *_normalized(Conv2D(64, 3, stride=2, use_bias=False)),
-            Conv2D(128, 3, activation=ACTIVATION),
+            *_normalized(Conv2D(128, 3, stride=2, use_bias=False)),
+            Conv2D(256, 3, activation=ACTIVATION),
             Conv2D(1, 3, padding="valid"),
         )
 
