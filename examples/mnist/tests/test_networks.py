@@ -73,9 +73,10 @@ def test_only_layers_without_a_normalization_behind_them_have_a_bias(backend):
     """It would be taken off again."""
     networks = Generator(1, 28).build_from(TensorSpec((None, 128))), Discriminator(1).build_from(TensorSpec((None, 28, 28, 1)))
     for network in networks:
-        with_weights = [layer for layer in network.net if isinstance(layer, (FullyConnected, Conv2D, Conv2DTranspose))]
-        num_normalized = sum(isinstance(layer, BatchNormalization) for layer in network.net)
-        assert [layer.bias is None for layer in with_weights] == [place < num_normalized for place in range(len(with_weights))]
+        layers = [layer for layer in network.net if isinstance(layer, (FullyConnected, Conv2D, Conv2DTranspose, BatchNormalization))]
+        for layer, after in zip(layers, [*layers[1:], None], strict=True):
+            if not isinstance(layer, BatchNormalization):
+                assert (layer.bias is None) == isinstance(after, BatchNormalization), layer.path
 
 
 def test_bytes_and_unit_are_each_others_way_back(backend):

@@ -6,11 +6,13 @@ import pytest
 import babel_dl
 from babel_dl import SPLIT_DEV, SPLIT_TRAIN
 from babel_dl.training.optimizers import SGD, Adam
+from examples.mnist.classification import logits_of
 from examples.mnist.curves import Curves
 from examples.mnist.data import load_split, to_unit
-from examples.mnist.judge import give_verdict, look
+from examples.mnist.judge import SURE, give_verdict, look
 from examples.mnist.simple_conv import SimpleConvClassifier
 from examples.mnist.simple_gan import SimpleGAN
+from examples.shared.pictures import softmax
 
 NUM_STEPS = 6
 
@@ -78,15 +80,24 @@ def unit(batch):
     return to_unit(babel_dl.ops.asarray(batch[0].image))
 
 
+def make_sure_of_half(judge, images):
+    """Scales the judge's logits until it gives half of the images a probability above that at which it is sure."""
+    logits, (low, high) = logits_of(judge, images), (1.0, 1e6)
+    for _ in range(60):
+        middle = (low * high) ** 0.5
+        low, high = (low, middle) if np.median(softmax(middle * logits).max(axis=1)) > SURE else (middle, high)
+    judge.net[-1].weight.assign(judge.net[-1].weight.numpy() * high)
+
+
 def test_evaluation_reports_of_how_many_images_the_judge_is_sure(backend):
     judge = SimpleConvClassifier(1, 10).initialize(load_split("mini", SPLIT_DEV))
     gan, twin = make_gan(judge=judge), make_gan()
     assert gan.evaluate(make_loader())["metrics/sure"] == 0.0  # an untrained judge is sure of nothing
-    last = judge.net[-1]
-    last.weight.assign(last.weight.numpy() * 206)
     twin.prepare(next(iter(make_loader().batches(0))))
     twin.generator.eval()
-    verdict = give_verdict(look(judge, 255.0 * np.concatenate([twin.paint(16).numpy() for _ in range(NUM_STEPS)])))
+    painted = 255.0 * np.concatenate([twin.paint(16).numpy() for _ in range(NUM_STEPS)])
+    make_sure_of_half(judge, painted)
+    verdict = give_verdict(look(judge, painted))
     assert 0.1 < verdict.sure < 0.9
     assert gan.evaluate(make_loader())["metrics/sure"] == pytest.approx(verdict.sure, abs=0.03)
 
