@@ -13,97 +13,18 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
-import statistics
-import subprocess
 import sys
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from benchmarks.contestants import PACKAGES, STYLES, machine, start, summarize, take_turns
 from benchmarks.task import MODELS, STEPS
-
-STYLES = ("ours", "manual", "best")
-PACKAGES = {"torch": ("torch",), "tensorflow": ("tensorflow", "tensorflow-cpu"), "jax": ("jax",)}
-
-
-def start(backend: str, model: str, style: str, threads: int) -> subprocess.Popen[str]:
-    """The contestant's process; all have the same number of threads."""
-    root = Path(__file__).resolve().parent.parent
-    environment = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join([str(root), str(root / "backends"), os.environ.get("PYTHONPATH", "")]),
-        "OMP_NUM_THREADS": str(threads),
-        "TF_NUM_INTRAOP_THREADS": str(threads),
-        "TF_NUM_INTEROP_THREADS": "1",
-        "TF_CPP_MIN_LOG_LEVEL": "3",
-        "CUDA_VISIBLE_DEVICES": "",
-    }
-    command = [sys.executable, "-m", "benchmarks.worker", backend, model, style]
-    return subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=root)
-
-
-def ask(process: subprocess.Popen[str], number: int) -> dict[str, float]:
-    """One round.
-
-    Raises:
-        RuntimeError: The contestant died; its own error is on the terminal.
-    """
-    if process.stdin is None or process.stdout is None:
-        raise RuntimeError("The contestant has no pipes.")
-    process.stdin.write(f"{number}\n")
-    process.stdin.flush()
-    answer = process.stdout.readline()
-    if not answer:
-        raise RuntimeError(f"The contestant {' '.join(process.args[-3:])} died.")  # type: ignore[index]
-    return json.loads(answer)
 
 
 def compare(backend: str, model: str, rounds: int, threads: int) -> dict[str, Any]:
     """Medians of all contestants for one backend and model."""
-    processes = {style: start(backend, model, style, threads) for style in STYLES}
-    try:
-        for number in (0, 1):
-            for process in processes.values():
-                ask(process, number)
-        answers: dict[str, list[dict[str, float]]] = {style: [] for style in STYLES}
-        for number in range(2, rounds + 2):
-            for style in (STYLES if number % 2 else reversed(STYLES)):
-                answers[style].append(ask(processes[style], number))
-    finally:
-        for process in processes.values():
-            process.kill()
-            process.wait()
-            for pipe in (process.stdin, process.stdout):
-                if pipe is not None:
-                    pipe.close()
-    return summarize(backend, model, answers)
-
-
-def summarize(backend: str, model: str, answers: dict[str, list[dict[str, float]]]) -> dict[str, Any]:
-    """Microseconds per step, ratios of ours to the others, and peak memory in MB."""
-    row: dict[str, Any] = {"backend": backend, "model": model}
-    for style, rounds in answers.items():
-        row[f"{style}_us"] = statistics.median(r["seconds"] for r in rounds) / STEPS * 1e6
-        row[f"{style}_mb"] = rounds[-1]["peak_mb"]
-        row[f"{style}_loss"] = rounds[-1]["loss"]
-    for style in STYLES[1:]:
-        pairs = zip(answers["ours"], answers[style], strict=True)
-        row[f"ratio_{style}"] = statistics.median(ours["seconds"] / other["seconds"] for ours, other in pairs)
-        row[f"extra_mb_{style}"] = row["ours_mb"] - row[f"{style}_mb"]
-    return row
-
-
-def machine(threads: int) -> dict[str, Any]:
-    """What the figures were measured on."""
-    versions = {}
-    for backend, names in PACKAGES.items():
-        for name in names:
-            try:
-                versions[backend] = version(name)
-            except ModuleNotFoundError:
-                continue
-    return {"python": platform.python_version(), "machine": platform.machine(), "cores": os.cpu_count(), "threads": threads, **versions}
+    processes = {style: start("benchmarks.worker", threads, backend, model, style) for style in STYLES}
+    return {"backend": backend, "model": model, **summarize(take_turns(processes, rounds, first=0), STEPS)}
 
 
 def table(rows: list[dict[str, Any]]) -> str:

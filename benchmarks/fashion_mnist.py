@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.__main__ import PACKAGES, machine
+from benchmarks.contestants import PACKAGES, machine
 
 ROOT = Path(__file__).resolve().parent.parent
 SEED = [0.717, 0.794, 0.821, 0.834, 0.850, 0.852, 0.862, 0.866, 0.861, 0.869]

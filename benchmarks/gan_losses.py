@@ -19,7 +19,7 @@ import numpy as np
 import babel_dl
 from babel_dl.core import logging
 from babel_dl.training.callbacks import Callback
-from benchmarks.__main__ import PACKAGES
+from benchmarks.contestants import PACKAGES
 from examples.mnist.curves import Curves
 from examples.mnist.data import SEED
 from examples.mnist.gan import train

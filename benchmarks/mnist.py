@@ -45,9 +45,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.__main__ import PACKAGES, machine
+from benchmarks.contestants import PACKAGES, ROOT, machine
 
-ROOT = Path(__file__).resolve().parent.parent
 Row = dict[str, Any]
 HIDDEN = ("reached", "keep", "seconds", "threads")
 

@@ -15,64 +15,21 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import statistics
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.__main__ import PACKAGES, machine
+from benchmarks.contestants import PACKAGES, STYLES, ask, machine, start, stop, summarize, take_turns
 from benchmarks.custom_step import task
 
-STYLES = ("ours", "manual", "best")
+WORKER = "benchmarks.custom_step.worker"
+
 TARGET = 1.10
 CHECKED_STEPS = 4
 TOLERANCE = 2e-4
 """Relative, for each loss of the first steps. The first step agrees to 1e-6; then Adam makes whole steps of rounded gradients near 0."""
-
-
-def start(backend: str, model: str, style: str, noise: str, threads: int) -> subprocess.Popen[str]:
-    """The contestant's process; all have the same number of threads."""
-    root = Path(__file__).resolve().parents[2]
-    environment = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join([str(root), str(root / "backends"), os.environ.get("PYTHONPATH", "")]),
-        "OMP_NUM_THREADS": str(threads),
-        "TF_NUM_INTRAOP_THREADS": str(threads),
-        "TF_NUM_INTEROP_THREADS": "1",
-        "TF_CPP_MIN_LOG_LEVEL": "3",
-        "CUDA_VISIBLE_DEVICES": "",
-    }
-    command = [sys.executable, "-m", "benchmarks.custom_step.worker", backend, model, style, noise]
-    return subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=root)
-
-
-def ask(process: subprocess.Popen[str], command: object) -> dict[str, Any]:
-    """One answer.
-
-    Raises:
-        RuntimeError: The contestant died; its own error is on the terminal.
-    """
-    if process.stdin is None or process.stdout is None:
-        raise RuntimeError("The contestant has no pipes.")
-    process.stdin.write(f"{command}\n")
-    process.stdin.flush()
-    answer = process.stdout.readline()
-    if not answer:
-        raise RuntimeError(f"The contestant {' '.join(process.args[-4:])} died.")  # type: ignore[index]
-    return json.loads(answer)
-
-
-def stop(processes: dict[str, subprocess.Popen[str]]) -> None:
-    """Ends processes that `start` made."""
-    for process in processes.values():
-        process.kill()
-        process.wait()
-        for pipe in (process.stdin, process.stdout):
-            if pipe is not None:
-                pipe.close()
 
 
 def check(backend: str, model: str, threads: int) -> dict[str, float]:
@@ -81,7 +38,7 @@ def check(backend: str, model: str, threads: int) -> dict[str, float]:
     Raises:
         RuntimeError: They differ, so a comparison of times would say nothing.
     """
-    processes = {style: start(backend, model, style, "given", threads) for style in STYLES}
+    processes = {style: start(WORKER, threads, backend, model, style, "given") for style in STYLES}
     try:
         losses = {style: np.array(ask(process, "losses")["losses"])[:CHECKED_STEPS] for style, process in processes.items()}
     finally:
@@ -95,25 +52,9 @@ def check(backend: str, model: str, threads: int) -> dict[str, float]:
 
 def compare(backend: str, model: str, rounds: int, threads: int, noise: str) -> dict[str, Any]:
     """Medians of all contestants for one backend and model."""
-    processes = {style: start(backend, model, style, noise, threads) for style in STYLES}
-    answers: dict[str, list[dict[str, float]]] = {style: [] for style in STYLES}
-    try:
-        for number in (1, 2):
-            for process in processes.values():
-                ask(process, number)
-        for number in range(3, rounds + 3):
-            for style in (STYLES if number % 2 else reversed(STYLES)):
-                answers[style].append(ask(processes[style], number))
-    finally:
-        stop(processes)
-    row: dict[str, Any] = {"backend": backend, "model": model, "noise": noise}
-    for style, found in answers.items():
-        row[f"{style}_us"] = statistics.median(answer["seconds"] for answer in found) / task.STEPS[model] * 1e6
-        row[f"{style}_mb"] = found[-1]["peak_mb"]
-    for style in STYLES[1:]:
-        pairs = zip(answers["ours"], answers[style], strict=True)
-        row[f"ratio_{style}"] = statistics.median(ours["seconds"] / other["seconds"] for ours, other in pairs)
-    return row
+    processes = {style: start(WORKER, threads, backend, model, style, noise) for style in STYLES}
+    answers = take_turns(processes, rounds, first=1)
+    return {"backend": backend, "model": model, "noise": noise, **summarize(answers, task.STEPS[model])}
 
 
 def table(rows: list[dict[str, Any]]) -> str:
@@ -123,8 +64,8 @@ def table(rows: list[dict[str, Any]]) -> str:
     for row in rows:
         times = " | ".join(f"{row[f'{style}_us']:,.0f} us" for style in STYLES)
         ratios = " | ".join(_ratio(row[f"ratio_{style}"]) for style in STYLES[1:])
-        memory = row["ours_mb"] - row["manual_mb"]
-        lines.append(f"| {row['model']} | {row['backend']} | {times} | {ratios} | {max(row['apart'].values()):.0e} | {memory:+.0f} MB |")
+        apart, memory = max(row["apart"].values()), row["extra_mb_manual"]
+        lines.append(f"| {row['model']} | {row['backend']} | {times} | {ratios} | {apart:.0e} | {memory:+.0f} MB |")
     return "\n".join(lines)
 
 
