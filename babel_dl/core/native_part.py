@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from babel_dl.backend import native_owner
 from babel_dl.core.module import Module
 from babel_dl.core.native_variable import NativeVariable
+from babel_dl.errors import ArgumentError
 
 if TYPE_CHECKING:
     from babel_dl.core.native_module import NativeModule
@@ -38,6 +39,24 @@ class NativePart(Module):
     def training(self, mode: bool) -> None:  # type: ignore[override]
         """Switches the whole."""
         self._whole.training = mode
+
+    @property  # type: ignore[override]
+    def precision(self) -> str:  # type: ignore[override]
+        """That of the whole."""
+        return self._whole.precision
+
+    @precision.setter
+    def precision(self, name: str | int | None) -> None:  # type: ignore[override]
+        """Refuses: a native module computes in one type.
+
+        Raises:
+            ArgumentError: Always.
+        """
+        place = "/".join(map(str, self._part))
+        raise ArgumentError(
+            f"{place!r} is a part of a native module, which has one precision as a whole. Set it there: model.precision = {name!r}; or "
+            f"hold the parts in attributes of a Module of babel_dl, each with its own."
+        )
 
     def call(self, *args: Any, **kwargs: Any) -> Any:
         """What the part returns, with our tensors in the place of natives."""

@@ -105,7 +105,9 @@ def set_by_path(modules: Mapping[str, Module], name: str | int | None, pattern: 
     """
     fitting = [path for path in modules if fnmatch.fnmatchcase(path, pattern)]
     if not fitting:
-        raise ArgumentError(f"No module's path fits {pattern!r}. Paths: {', '.join(map(repr, modules))}.")
+        has_native = any(hasattr(type(module), "native_members") for module in modules.values())
+        hint = " A native module has one precision as a whole." if has_native else ""
+        raise ArgumentError(f"No module's path fits {pattern!r}. Paths: {', '.join(map(repr, modules))}.{hint}")
     for path in fitting:
         if not any(path.startswith(f"{other}/") for other in fitting):
             set_precision(modules[path], name)

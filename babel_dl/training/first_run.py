@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from babel_dl.core import logging
 from babel_dl.core.compilation import strangers
 from babel_dl.core.variable import watch_variables
 from babel_dl.errors import StateError
@@ -34,4 +35,15 @@ def checked_first_run(trainer: Trainer, step: Callable[[Any], Any]) -> Iterator[
             f"{step.__qualname__} uses the variable {found}, which {type(trainer).__name__} does not hold: no checkpoint would keep it, "
             f"and train() and eval() would not reach it.\n"
             f"  Keep its module or optimizer in an attribute of the trainer: self.name = module"
+        )
+
+
+def warn_of_idle_optimizers(trainer: Trainer, step: Callable[[Any], Any]) -> None:
+    """Says so where a trainer has optimizers and its step let none of them move anything: what a step returns is only reported."""
+    optimizers = trainer.optimizers
+    if optimizers and not any(optimizer.is_in_use for optimizer in optimizers.values()):
+        name = next(iter(optimizers)).removeprefix("optimizers/")
+        logging.warn(
+            f"{step.__qualname__} lets no optimizer move anything: what a step returns is reported, and not minimized. "
+            f"Write: return self.minimize(lambda: self.loss(batch), over={name!r})"
         )

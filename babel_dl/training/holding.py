@@ -45,19 +45,23 @@ class PartsHolder:
     @property
     def modules(self) -> dict[str, Module]:
         """The modules in attributes and in lists, tuples and dicts there, by name: `model`, `critics/0`."""
-        return self._held( Module)
+        return self._held(Module)
 
     @property
     def optimizers(self) -> dict[str, Optimizer]:
         """The optimizers in attributes and in lists, tuples and dicts there, by name; those given as `optimizers` are `optimizers/name`."""
-        return {name.removeprefix("_"): part for name, part in self._held( Optimizer).items()}
+        return {name.removeprefix("_"): part for name, part in self._held(Optimizer).items()}
 
     @optimizers.setter
     def optimizers(self, optimizers: Mapping[str, Optimizer]) -> None:
         """Takes optimizers by name."""
+        if not isinstance(optimizers, Mapping):
+            example = 'optimizers={"model": Adam(1e-3)}'
+            raise ArgumentError(f"{type(self).__name__} takes optimizers by name, and got {type(optimizers).__name__}. Write: {example}")
         for name, optimizer in optimizers.items():
             if not isinstance(optimizer, Optimizer):
                 hint = f" Make one: {optimizer.__name__}(...)." if isinstance(optimizer, type) else ""
+                hint = " Names go with babel_dl.fit; here hand over an object: Adam(1e-3)." if isinstance(optimizer, str) else hint
                 raise ArgumentError(f"{type(self).__name__} needs optimizers by name, and {name!r} is {optimizer!r}.{hint}")
         self._optimizers = dict(optimizers)
 
@@ -72,7 +76,7 @@ class PartsHolder:
     @property
     def variables(self) -> dict[str, Variable]:
         """The variables in attributes and in lists, tuples and dicts there that belong to no module, by name."""
-        return self._held( Variable)
+        return self._held(Variable)
 
     @cached_property
     def random(self) -> RandomStream:

@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from babel_dl.core import logging
 from babel_dl.core.native_randomness import unchanged_native_random_state
 from babel_dl.core.prediction import evaluation_mode
 from babel_dl.training.diagnosis import explain_evaluation
@@ -94,6 +95,7 @@ def run_fit(trainer: Trainer, train_data: Any, dev_data: Any | None) -> dict[str
                 tell("on_epoch_end", trainer, metrics)
                 interrupt.serve()
             tell("on_fit_end", trainer)
+            tell_of_waiting(trainer)
         except KeyboardInterrupt:
             tell("on_fit_interrupted", trainer)
             raise
@@ -102,6 +104,16 @@ def run_fit(trainer: Trainer, train_data: Any, dev_data: Any | None) -> dict[str
             raise
     interrupt.serve()
     return metrics
+
+
+def tell_of_waiting(trainer: Trainer) -> None:
+    """Says so where gradients were accumulated at the end that no optimizer has used yet."""
+    waiting = trainer.step % trainer.accumulate
+    if waiting:
+        logging.info(
+            f"The gradients of the last {waiting} of {trainer.accumulate} steps wait: accumulate={trainer.accumulate} does not divide the "
+            f"{trainer.step} steps so far. Another fit, or one that resumes, goes on with them."
+        )
 
 
 def train_epoch(trainer: Trainer, data: Any, interrupt: Interrupt) -> dict[str, float]:

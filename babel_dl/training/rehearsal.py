@@ -36,7 +36,7 @@ def rehearse(trainer: Trainer, train_data: Any, dev_data: Any | None) -> None:
     started = time.monotonic()
     with _as_it_was(trainer):
         step = _train_once(trainer, train_data)
-        evaluation = _evaluate_once(trainer, train_data if dev_data is None else dev_data)
+        evaluation = _evaluate_once(trainer, train_data if dev_data is None else dev_data) if trainer.can_evaluate else {}
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "rehearsal.safetensors"
             write_checkpoint(path, *state.capture(trainer))

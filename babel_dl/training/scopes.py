@@ -31,10 +31,11 @@ def find_optimizer(optimizers: Mapping[str, Optimizer], name: str) -> Optimizer:
         return optimizers[fitting[0]]
     if fitting:
         raise ArgumentError(f"Several optimizers are called {name!r}: {', '.join(fitting)}. Write the whole name.")
-    known = {path.rpartition("/")[2] for path in optimizers} | set(optimizers)
+    known = {path.removeprefix("optimizers/") for path in optimizers}
+    using = f"\n  Or name one: using={min(known)!r}. Known: {', '.join(sorted(known))}." if known else ""
     raise ArgumentError(
         f"The trainer has no optimizer {name!r}.{did_you_mean(name, known)}\n"
-        f"  Give it one: super().__init__(optimizers={{{name!r}: Adam(1e-3)}}), or keep it in an attribute of this name."
+        f"  Give it one: super().__init__(optimizers={{{name!r}: Adam(1e-3)}}), or keep it in an attribute of this name.{using}"
     )
 
 

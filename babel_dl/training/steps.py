@@ -15,7 +15,7 @@ from babel_dl.errors import ArgumentError, OutOfMemoryError
 from babel_dl.ops import tree
 from babel_dl.ops.dispatch import narrow, wrap_natives
 from babel_dl.ops.tensor import TensorLike
-from babel_dl.training.first_run import checked_first_run
+from babel_dl.training.first_run import checked_first_run, warn_of_idle_optimizers
 from babel_dl.training.phases import Phase
 
 if TYPE_CHECKING:
@@ -64,7 +64,10 @@ class CompiledStep:
                 return self._compiled(narrow(batch), phase)
             self._is_first = False
             with checked_first_run(trainer, self._step):
-                return self._compiled(narrow(batch), phase)
+                numbers = self._compiled(narrow(batch), phase)
+            if self._in_training:
+                warn_of_idle_optimizers(trainer, self._step)
+            return numbers
         except Exception as error:
             if self._backend.is_out_of_memory(error):
                 raise out_of_memory(self._step, batch, self._backend, error) from error
@@ -126,6 +129,14 @@ def out_of_memory(step: Callable[[Any], Any], batch: Any, backend: Backend, erro
     return OutOfMemoryError(
         f"{getattr(step, '__qualname__', 'A step')} ran out of memory on {backend.name} with a batch of {count} samples ({size:,} bytes of "
         f"data).\n  {advice}\n  The framework says: {str(error).strip().splitlines()[0][:200]}"
+    )
+
+
+def missing_evaluation(trainer: Trainer) -> str:
+    """What to say where dev data are to be evaluated, and nobody wrote how."""
+    return (
+        f"{type(trainer).__name__} needs a method evaluate_step(self, batch): the numbers of a batch of dev data, without minimize.\n"
+        f'  For example: return {{"loss/total": self.loss(batch)}}. Or leave the dev data out: fit(train).'
     )
 
 

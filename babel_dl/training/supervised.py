@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -67,8 +68,8 @@ class SupervisedTrainer(Trainer):
         model, loss = as_module(model), as_module(loss)
         for name, part, kind in (("model", model, Module), ("loss", loss, Module), ("optimizer", optimizer, Optimizer)):
             if not isinstance(part, kind):
-                hint = f" Make one: {part.__name__}(...)." if isinstance(part, type) else ""
-                raise ArgumentError(f"SupervisedTrainer needs {name} of class {kind.__name__}, and got {part!r}.{hint}")
+                got = f"{_shown(part)}.{_way_out(name, part)}"
+                raise ArgumentError(f"SupervisedTrainer needs {name} of class {kind.__name__}, and got {got}")
         self.model = model
         self.loss = loss
         self.optimizer = optimizer
@@ -144,3 +145,21 @@ def split_batch(batch: Any) -> list[Any]:
 
 def _sample(index: int, leaf: Any) -> Any:
     return leaf[index] if isinstance(leaf, np.ndarray) and leaf.ndim else leaf
+
+
+def _shown(part: Any) -> str:
+    plain = part is None or isinstance(part, (str, type, int, float, FunctionType, Module, Optimizer))
+    return repr(part) if plain else f"an object of {type(part).__module__}.{type(part).__qualname__}"
+
+
+def _way_out(name: str, part: Any) -> str:
+    """What to hand over instead of a part of the wrong kind, by the kind that came."""
+    if isinstance(part, type):
+        return f" Make one: {part.__name__}(...)."
+    if isinstance(part, str):
+        return f" Names go with babel_dl.fit(data, model, {name}={part!r}); here hand over an object."
+    if name == "optimizer":
+        return " Give one of babel_dl.training.optimizers, such as Adam(1e-3); it moves the weights of native modules, too."
+    if name == "loss" and callable(part):
+        return " Derive from babel_dl.training.losses.Loss, and write call(self, y_pred, y_true); babel_dl.fit takes functions, too."
+    return ""

@@ -12,10 +12,12 @@ from babel_dl.backend import Backend, current_backend
 from babel_dl.core import logging
 from babel_dl.core.adoption import adopt_natives
 from babel_dl.core.compilation import check_mode
+from babel_dl.core.logged import log_value
 from babel_dl.core.precision import FLOAT32, find_precision, inherit_precision, policies_of, uses_float16
 from babel_dl.core.random import current_seed
 from babel_dl.core.variable import Variable
 from babel_dl.errors import ArgumentError
+from babel_dl.ops.tensor import TensorLike
 from babel_dl.training import loop, rehearsal, state
 from babel_dl.training.callbacks.base import Callback
 from babel_dl.training.callbacks.dispatch import CallbackList
@@ -31,14 +33,15 @@ from babel_dl.training.optimizers.base import Optimizer
 from babel_dl.training.phases import Phases
 from babel_dl.training.progress import Progress
 from babel_dl.training.scopes import Scope
-from babel_dl.training.steps import CompiledStep, build_by_step
+from babel_dl.training.steps import CompiledStep, build_by_step, missing_evaluation
 from babel_dl.training.updates import Updates
 
 if TYPE_CHECKING:
     from babel_dl.core.config import Config
 
+
 class Trainer(PartsHolder, ABC):
-    """Runs steps over data. A subclass keeps modules and optimizers in attributes, and writes `train_step` and `evaluate_step`.
+    """Runs steps over data. A subclass keeps modules and optimizers in attributes, and writes `train_step`; for dev data `evaluate_step`.
 
     Args:
         callbacks: What is told of the events; None for `default_callbacks()`, made anew for each trainer.
@@ -99,15 +102,15 @@ class Trainer(PartsHolder, ABC):
 
     @abstractmethod
     def train_step(self, batch: Any) -> Any:
-        """One training step on a batch of tensors, for all backends, compiled by each.
+        """One training step on a batch of tensors, for all backends, compiled by each. Only `minimize` in it lets something learn.
 
         Returns:
-            The total loss as a scalar tensor, or a dict of named scalars. Values logged in losses are added to them.
+            What is reported: the total loss as a scalar tensor, a dict of named scalars, or None. What was logged is added to it.
         """
 
-    @abstractmethod
     def evaluate_step(self, batch: Any) -> Any:
-        """The same numbers without learning; runs in evaluation mode."""
+        """The same numbers without learning, for dev data; runs in evaluation mode. Without dev data it need not be written."""
+        raise ArgumentError(missing_evaluation(self))
 
     # ---------------------------------------------------------------- what a step uses
 
@@ -122,14 +125,15 @@ class Trainer(PartsHolder, ABC):
             fn: Takes nothing, returns the loss, a scalar; with `has_aux` a pair of the loss and any nest of tensors.
             over: Whose trainable variables learn; others are constants here. A module, a variable, a list of these, an attribute path
                 (`"generator"`, `"critics/0"`) or a pattern over variable paths (`"generator/*/weight"`). None for what `using` names,
-                or else for all that the trainer holds.
-            using: The optimizer or its name. None for the one of the name in `over`, or else for the only one.
+                or, where that is no name, for all that the trainer holds.
+            using: The optimizer or its name. None for the one of the name in `over`, or of its beginning (`"generator"` for
+                `"generator/*/weight"`); where `over` is no name, for the only one.
 
         Returns:
             The loss before the step; with `has_aux` the pair.
 
         Raises:
-            ArgumentError: A name or pattern means nothing here, `using` is no optimizer, or the loss is no tensor.
+            ArgumentError: A name or pattern means nothing here, `using` is no optimizer, `fn` is no function, or the loss is no tensor.
             GradientError: Nothing of `over` can learn, or the loss does not depend on one of its variables; it is named.
             ShapeError: The loss is not a scalar.
 
@@ -137,6 +141,18 @@ class Trainer(PartsHolder, ABC):
         `optimizers={"critic": Adam(1e-4)}`.
         """
         return self._updates.minimize(fn, over, using, has_aux)
+
+    def log(self, name: str, value: TensorLike | float) -> None:
+        """Reports a scalar beside what the step returns. It stays on the device until numbers are read.
+
+        Args:
+            name: Its name, such as "metrics/distance".
+            value: The mean over the samples of the batch.
+
+        Raises:
+            ShapeError: The value is not a scalar.
+        """
+        log_value(name, value)
 
     def every(self, period: int, offset: int = 0) -> bool:
         """Whether this step is one of every `period` steps: a Python bool, for an `if` in `train_step`. In evaluation always true.
@@ -156,6 +172,11 @@ class Trainer(PartsHolder, ABC):
         return self.phases.is_due(period, offset)
 
     # ---------------------------------------------------------------- what it holds
+
+    @property
+    def can_evaluate(self) -> bool:
+        """Whether `evaluate_step` is written."""
+        return type(self).evaluate_step is not Trainer.evaluate_step
 
     @property
     def backend(self) -> Backend:
@@ -220,7 +241,8 @@ class Trainer(PartsHolder, ABC):
             The means of the last epoch: on the dev data, or else on the training data. If nothing is left, those of an evaluation.
 
         Raises:
-            ArgumentError: A limit is out of its range, or there is no checkpoint callback to resume from.
+            ArgumentError: A limit is out of its range, there is no checkpoint callback to resume from, or there are dev data and
+                `evaluate_step` is not written.
             DataError: A dataset is empty, or training stands in the middle of an epoch that has another number of batches.
             NonFiniteError: A number became NaN or infinite.
             CheckpointError: The checkpoint to resume from cannot be used; with True a damaged one is replaced by the one before.
@@ -229,6 +251,8 @@ class Trainer(PartsHolder, ABC):
         """
         limits = Limits.of(epochs, steps, max_time)
         train_loader, dev_loader = as_loader(train_data), None if dev_data is None else as_loader(dev_data)
+        if dev_loader is not None and not self.can_evaluate:
+            raise ArgumentError(missing_evaluation(self))
         self._train_loader = train_loader
         self.prepare(example_batch(train_loader))
         if resume:
@@ -239,6 +263,8 @@ class Trainer(PartsHolder, ABC):
         if self.progress.is_over:
             done = f"{self.progress.epoch} epochs ({self.progress.step} steps) are done"
             logging.info(f"Nothing to train: {done}, and {limits} were asked for in all.")
+            if not self.can_evaluate:
+                return {}
             return loop.evaluate(self, train_loader if dev_loader is None else dev_loader)
         return loop.run_fit(self, train_loader, dev_loader)
 
@@ -304,11 +330,18 @@ class Trainer(PartsHolder, ABC):
         write_checkpoint(path, *state.capture(self))
 
     def load(self, path: str | Path) -> None:
-        """Takes everything over from a checkpoint, written on any backend. The trainer must be prepared; `fit(resume=path)` does both.
+        """Takes everything over from a checkpoint, written on any backend. `fit(resume=path)` does it before training; to evaluate or
+        predict, prepare the trainer first: `trainer.prepare(next(iter(loader)))`.
 
         Raises:
+            ArgumentError: The trainer is not prepared.
             CheckpointError: The file is damaged, or does not fit; nothing is changed then.
         """
+        if self._plan is None:
+            raise ArgumentError(
+                f"{type(self).__name__} is not prepared, so there is nothing to load into. Call prepare(next(iter(loader))) first, or go "
+                f"on training from the file: fit(..., resume={str(path)!r})."
+            )
         state.restore(self, read_checkpoint(path))
 
     def _checkpoint_to_resume(self, resume: bool | str | Path) -> Checkpoint:

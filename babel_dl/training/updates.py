@@ -53,9 +53,15 @@ class Updates:
 
     def minimize(self, fn: Callable[[], Any], over: Scope | None, using: Optimizer | str | None, has_aux: bool) -> Any:
         """See `Trainer.minimize`."""
+        if not callable(fn):
+            name = "..." if over is None else repr(over) if isinstance(over, str) else "..."
+            raise ArgumentError(
+                f"minimize needs a function that computes the loss, and got {type(fn).__name__}. "
+                f"Write: self.minimize(lambda: self.loss(batch), over={name})"
+            )
         if is_dry_run():  # the modules come to be in here, so the scope is known afterwards
             answer = fn()
-            _check_loss(answer[0] if has_aux else answer)
+            _check_loss(_first_of_pair(answer) if has_aux else answer)
             self._find(over, using)
             return answer
         update = self._find(over, using)
@@ -96,19 +102,29 @@ class Updates:
         trainer = self._trainer
         if over is None and isinstance(using, str):
             over = using
-        if using is None and isinstance(over, str):
-            using = over
-        optimizer = find_optimizer(trainer.optimizers, using) if isinstance(using, str) else using
-        optimizer = _only(trainer.optimizers) if optimizer is None else optimizer
+        holders = find_scope(trainer, over)
+        optimizer = self._optimizer(using, over)
         if not isinstance(optimizer, Optimizer):
             hint = f" Make one: {optimizer.__name__}(...)." if isinstance(optimizer, type) else ""
             raise ArgumentError(f"minimize needs an optimizer or its name in `using`, and got {optimizer!r}.{hint}")
-        holders = find_scope(trainer, over)
         named = optimizer_names(holders)
         optimizer.prepare(named)
         # In a dry run nothing learns, so nothing has to: a frozen model can be built and evaluated.
         variables = list(dict.fromkeys(named.values())) if is_dry_run() else trainable_variables(holders)
         return Update(holders, variables, optimizer, self._sums(optimizer, variables) if trainer.accumulate > 1 else [])
+
+    def _optimizer(self, using: Optimizer | str | None, over: Scope | None) -> Any:
+        """The one that `using` means; without it the one of the scope's name or of its beginning, and for no name the only one."""
+        known = self._trainer.optimizers
+        if using is not None:
+            return find_optimizer(known, using) if isinstance(using, str) else using
+        if not isinstance(over, str):
+            return _only(known)
+        names = {name.rpartition("/")[2] for name in known} | set(known)
+        path = over.strip("/")
+        while path and path not in names:
+            path = path.rpartition("/")[0]
+        return find_optimizer(known, path or over)
 
     def _sums(self, optimizer: Optimizer, variables: list[Variable]) -> list[Variable]:
         """The sums of these variables for this optimizer; the trainer holds them, so that checkpoints keep what is under way."""
@@ -123,9 +139,28 @@ class Updates:
         return sums
 
 
+def _first_of_pair(answer: Any) -> Any:
+    if not isinstance(answer, tuple) or len(answer) != 2:
+        raise ArgumentError(
+            f"With has_aux=True minimize needs a function that returns a pair, the loss and what else is wanted, and it returned "
+            f"{_title(answer)}. Return the pair, or leave has_aux away."
+        )
+    return answer[0]
+
+
+def _title(value: Any) -> str:
+    if isinstance(value, TensorLike):
+        return "a tensor"
+    return f"a {type(value).__name__}" if isinstance(value, (tuple, list, dict)) else repr(value)
+
+
 def _check_loss(loss: Any) -> None:
     if not isinstance(loss, TensorLike):
-        came = f"it returned {loss!r}. Return what the loss computed."
+        if isinstance(loss, (tuple, list, dict)):
+            hint = "Return the scalar that is to become small; for values beside it return (loss, values), and say has_aux=True."
+        else:
+            hint = "Return what the loss computed."
+        came = f"it returned {_title(loss)}. {hint}"
         raise ArgumentError(f"minimize needs a function that returns a scalar tensor, and {came}")
     if loss.shape != ():
         raise ShapeError(f"minimize needs a function that returns a scalar, and it returned {loss.shape}. Take its mean() or sum().")
@@ -140,5 +175,12 @@ def _identity(part: Scope | Optimizer | None) -> Hashable:
 def _only(optimizers: dict[str, Optimizer]) -> Optimizer:
     if len(optimizers) == 1:
         return next(iter(optimizers.values()))
-    found = f"{len(optimizers)} optimizers ({', '.join(optimizers)})" if optimizers else "no optimizer"
-    raise ArgumentError(f'minimize does not know which optimizer to use: the trainer has {found}. Name one: using="...".')
+    if not optimizers:
+        raise ArgumentError(
+            "minimize needs an optimizer, and the trainer has none. Give it one by name: "
+            "super().__init__(optimizers={\"model\": Adam(1e-3)}), or keep one in an attribute."
+        )
+    names = [name.removeprefix("optimizers/") for name in optimizers]
+    raise ArgumentError(
+        f"minimize does not know which optimizer to use: the trainer has {len(names)} ({', '.join(names)}). Name one: using={names[0]!r}."
+    )

@@ -15,7 +15,7 @@ from babel_dl.backend import Backend
 from babel_dl.core import Module, NativeModule, TensorSpec, compile, value_and_grad
 from babel_dl.core.adoption import as_module
 from babel_dl.core.native_randomness import native_random_state, restore_native_random_state, unchanged_native_random_state
-from babel_dl.errors import BackendError, BuildError
+from babel_dl.errors import ArgumentError, BackendError, BuildError
 from babel_dl.model.layers import Activation, FullyConnected, Sequential
 from babel_dl.training.optimizers import SGD, Adam, AdamW, RMSprop
 from tests.model.native_examples import BATCH, assert_same, batches, make_torch_cnn, make_trainer, pictures, resumed, train, values_of
@@ -425,3 +425,14 @@ def test_an_error_in_a_step_gives_back_what_we_assigned() -> None:
 def test_an_activation_of_pytorch_keeps_its_weights() -> None:
     layer = Sequential(FullyConnected(3, activation=nn.PReLU(init=0.5)), Activation(nn.PReLU)).build_from(np.ones((2, 4), np.float32))
     assert [variable.shape for variable in layer.trainable_variables] == [(1,), (4, 3), (3,), (1,)]
+
+
+def test_a_part_of_a_native_module_has_no_precision_of_its_own() -> None:
+    model = as_module(make_torch_cnn()).build_from(TensorSpec((None, 8, 8, 1)))
+    part = next(iter(model))
+    with pytest.raises(ArgumentError, match=r"'0' is a part of a native module, which has one precision as a whole"):
+        part.precision = "bfloat16"
+    with pytest.raises(ArgumentError, match=r"No module's path fits '/0'.* A native module has one precision as a whole"):
+        model.set_precision("bfloat16", "/0")
+    model.precision = "bfloat16"
+    assert part.precision == "bfloat16"

@@ -1,4 +1,4 @@
-"""What learns and what moves it, by name: paths, patterns, and what is said about those that fit nothing."""
+"""What learns and what moves it, by name: paths, patterns, and what is said about those that fit nothing; slips in a step."""
 
 from typing import Any
 
@@ -97,9 +97,9 @@ def test_names_that_mean_nothing_are_refused_with_the_nearest_one(over, using, m
 
 
 def test_without_a_name_there_must_be_one_optimizer():
-    with pytest.raises(ArgumentError, match=r"has 2 optimizers \(optimizers/a, optimizers/b\)\. Name one"):
+    with pytest.raises(ArgumentError, match=r"the trainer has 2 \(a, b\)\. Name one: using='a'"):
         Scoped(optimizers={"a": SGD(0.1), "b": SGD(0.1)}).fit(rows())
-    with pytest.raises(ArgumentError, match=r"the trainer has no optimizer\. Name one"):
+    with pytest.raises(ArgumentError, match=r"the trainer has none\. Give it one by name: super"):
         Scoped().fit(rows())
 
 
@@ -143,3 +143,103 @@ def test_the_random_stream_of_a_trainer_is_saved_with_it(backend, tmp_path):
     fresh.prepare(next(iter(rows().to_dataloader(8).batches(0))))
     fresh.load(tmp_path / "duel.safetensors")
     assert int(fresh.random.counter.numpy()) == int(trainer.random.counter.numpy()) == 6
+
+
+@pytest.mark.parametrize("over", ["first/layers/0", "first/*/weight", "first"])
+def test_a_part_or_a_pattern_takes_the_optimizer_of_its_beginning(backend, over):
+    trainer = Scoped(over, optimizers={"first": SGD(0.1), "critics": SGD(0.1)})
+    assert moved_by(trainer)
+    assert trainer.named_optimizer("first").is_in_use and not trainer.named_optimizer("critics").is_in_use
+
+
+def test_an_unknown_part_is_named_before_its_optimizer(backend):
+    with pytest.raises(ArgumentError, match=r"The trainer holds nothing at 'frist'.*Did you mean 'first'"):
+        Scoped("frist", optimizers={"first": SGD(0.1)}).fit(rows())
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda t, b: t.minimize(t.loss(b), "first"), r"needs a function .* got Tensor\. Write: self\.minimize\(lambda: .*over='first'\)"),
+        (lambda t, b: t.minimize(lambda: (t.loss(b), 1), "first"), r"returned a tuple\. .* say has_aux=True"),
+        (lambda t, b: t.minimize(lambda: {"loss": t.loss(b)}, "first"), r"returned a dict\. .* say has_aux=True"),
+        (lambda t, b: t.minimize(lambda: t.loss(b), "first", has_aux=True), r"has_aux=True .* it returned a tensor\. Return the pair"),
+        (lambda t, b: t.minimize(lambda: None, "first"), r"returned None\. Return what the loss computed"),
+    ],
+)
+def test_what_is_no_loss_is_refused_with_what_to_write(backend, make, message):
+    class Wrong(Scoped):
+        def train_step(self, batch: Any) -> Any:
+            return make(self, batch)
+
+    with pytest.raises(ArgumentError, match=message):
+        Wrong(optimizers={"first": SGD(0.1)}).fit(rows())
+
+
+@pytest.mark.parametrize(
+    ("optimizers", "message"),
+    [
+        (Adam(), r"Scoped takes optimizers by name, and got Adam\. Write: optimizers=\{\"model\": Adam\(1e-3\)\}"),
+        ([Adam()], r"takes optimizers by name, and got list"),
+        ({"first": "adam"}, r"'first' is 'adam'\. Names go with babel_dl\.fit; here hand over an object"),
+    ],
+)
+def test_optimizers_come_by_name_and_as_objects(optimizers, message):
+    with pytest.raises(ArgumentError, match=message):
+        Scoped(optimizers=optimizers)
+
+
+class OnlyTraining(Trainer):
+    """Has no `evaluate_step`, and reports a number by `log`."""
+
+    def __init__(self, learns: bool = True, accumulate: int = 1) -> None:
+        super().__init__(callbacks=[], optimizers={"model": SGD(0.01)}, accumulate=accumulate)
+        self.model, self.learns = net(3, 2), learns
+
+    def train_step(self, batch: Any) -> Any:
+        def loss() -> Any:
+            return ops.square(self.model(batch[0].x)).mean()
+
+        self.log("metrics/seven", 7.0)
+        return self.minimize(loss, over="model") if self.learns else loss()
+
+
+def test_without_dev_data_nobody_needs_to_write_how_to_evaluate(backend):
+    trainer = OnlyTraining()
+    metrics = trainer.fit(rows(), epochs=2, debug=True)
+    assert list(metrics) == ["metrics/seven", "loss/total"] and metrics["metrics/seven"] == 7.0
+    assert trainer.fit(rows(), epochs=2) == {}  # nothing is left to train
+    for call in (lambda: trainer.fit(rows(), rows(), epochs=3), lambda: trainer.evaluate(rows())):
+        with pytest.raises(ArgumentError, match=r"OnlyTraining needs a method evaluate_step\(self, batch\).*without minimize"):
+            call()
+
+
+def test_a_step_that_only_returns_its_loss_is_told_that_nothing_learns(backend, lines):
+    OnlyTraining(learns=False).fit(rows())
+    assert any("OnlyTraining.train_step lets no optimizer move anything: what a step returns is reported" in line for line in lines)
+    lines.clear()
+    OnlyTraining().fit(rows())
+    assert not any("lets no optimizer move" in line for line in lines)
+
+
+def test_gradients_that_wait_at_the_end_are_told_of(backend, lines):
+    data = rows(24).to_dataloader(8)
+    trainer = OnlyTraining(accumulate=2)
+    trainer.fit(data, epochs=1)
+    assert any("The gradients of the last 1 of 2 steps wait: accumulate=2 does not divide the 3 steps so far." in line for line in lines)
+    lines.clear()
+    trainer.fit(data, epochs=2)
+    assert not any("wait" in line for line in lines)
+
+
+def test_a_checkpoint_is_loaded_into_a_trainer_that_is_prepared(backend, tmp_path):
+    data, path = rows().to_dataloader(8), tmp_path / "a.safetensors"
+    trainer, other = OnlyTraining(), OnlyTraining()
+    trainer.fit(data)
+    trainer.save(path)
+    with pytest.raises(ArgumentError, match=r"OnlyTraining is not prepared.*prepare\(next\(iter\(loader\)\)\) first, or go on training"):
+        other.load(path)
+    other.prepare(next(iter(data)))
+    other.load(path)
+    assert other.step == trainer.step
+    assert np.array_equal(other.model.layers[0].weight.numpy(), trainer.model.layers[0].weight.numpy())

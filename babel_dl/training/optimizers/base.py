@@ -127,6 +127,11 @@ class Optimizer(ABC):
         """The name under which checkpoints keep the state of a variable that was prepared: `linear/0/weight`."""
         return self._names[id(variable)].lstrip("/")
 
+    @property
+    def is_in_use(self) -> bool:
+        """Whether it was given variables to move."""
+        return bool(self._of)
+
     def apply(self, gradients: Sequence[Tensor], variables: Sequence[Variable]) -> None:
         """One step: changes the variables by their gradients. Works inside compiled functions.
 
