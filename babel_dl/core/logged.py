@@ -24,6 +24,12 @@ def collect_logged() -> Iterator[dict[str, Tensor]]:
         _collector.reset(token)
 
 
+def logged_value(name: str) -> Tensor | None:
+    """What was logged under a name in the block that collects; None if nothing was."""
+    collected = _collector.get()
+    return None if collected is None else collected.get(name)
+
+
 def log_value(name: str, value: TensorLike | float) -> None:
     """Reports a scalar to whoever collects; to nobody if nobody does.
 

@@ -121,7 +121,15 @@ def inherit_precision(modules: Iterable[Module], name: str | int) -> None:
     """
     policy = find_precision(name)
     for module in modules:
+        vars(module)["_precision_is_lent"] = True
         _change(module, "_inherited_precision", policy)
+
+
+def release_precision(modules: Iterable[Module]) -> None:
+    """Takes back what `inherit_precision` gave: the next trainer of a model may compute in float32."""
+    for module in modules:
+        if vars(module).pop("_precision_is_lent", False):
+            _change(module, "_inherited_precision", None)
 
 
 def settle(module: Module) -> None:

@@ -49,6 +49,7 @@ class Registry:
 
     def __init__(self, kind: str, group: str) -> None:
         self.kind = kind
+        self.title = f"{'An' if kind[0] in 'aeiou' else 'A'} {kind}"
         self.group = group
         self._things: dict[str, Any] = {}
         self._spellings: dict[str, str] = {}
@@ -70,7 +71,7 @@ class Registry:
             if not isinstance(name, str) or not _NAME.fullmatch(name):
                 raise ArgumentError(self._malformed(name))
         if not names:
-            raise ArgumentError(f'A {self.kind} is registered under at least one name, and none came. Write: register("my_{self.kind}").')
+            raise ArgumentError(f'{self.title} is registered under at least one name, and none came. Write: register("my_{self.kind}").')
 
         def put(thing: Thing) -> Thing:
             for name in names:
@@ -125,10 +126,10 @@ class Registry:
 
     def _check_free(self, name: str, thing: Any) -> None:
         if not callable(thing):
-            raise ArgumentError(f"A {self.kind} is a class or a function, and {thing!r}, registered as {name!r}, is neither.")
+            raise ArgumentError(f"{self.title} is a class or a function, and {thing!r}, registered as {name!r}, is neither.")
         known = self._things.get(_key(name), thing)
         if known is not thing and not _is_run_again(known, thing):
-            raise ArgumentError(f"A {self.kind} named {name!r} is registered already, by {_owner(known)}. Choose another name.")
+            raise ArgumentError(f"{self.title} named {name!r} is registered already, by {_owner(known)}. Choose another name.")
 
     def _announced(self) -> dict[str, list[EntryPoint]]:
         found: dict[str, list[EntryPoint]] = {}
@@ -167,7 +168,7 @@ class Registry:
         if callable(name):
             called = getattr(name, "__name__", type(name).__name__)
             return f'A decorator for a {self.kind} takes names, and got {called} itself. Write one in brackets: @...("a_name").'
-        return f"A {self.kind} cannot be called {name!r}. A name begins with a letter or digit; '_', '-', '.' and '/' may follow."
+        return f"{self.title} cannot be called {name!r}. A name begins with a letter or digit; '_', '-', '.' and '/' may follow."
 
 
 def _key(name: str) -> str:

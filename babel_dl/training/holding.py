@@ -17,7 +17,7 @@ from babel_dl.training.scopes import find_optimizer
 
 Part = TypeVar("Part")
 
-_NOTES = ("_updates", "_plan")
+NOTES = ("_updates", "_plan")
 """Attributes in which a holder keeps notes about its parts; these are not searched for parts."""
 
 ROOT = "model"
@@ -35,6 +35,12 @@ class PartsHolder:
         super().__setattr__(name, value)
         if name != ROOT and not name.startswith("_"):
             self._place(name, value)
+
+    def place_parts(self) -> None:
+        """Tells modules their place that were put into lists and dicts after these became attributes."""
+        for name, value in list(vars(self).items()):
+            if name != ROOT and not name.startswith("_"):
+                self._place(name, value)
 
     def _place(self, name: str, value: Any) -> None:
         for path, module in parts_inside(name, value):
@@ -89,7 +95,7 @@ class PartsHolder:
         found: dict[str, Part] = {}
         seen: set[int] = set()
         for name, value in vars(self).items():
-            if name not in _NOTES:
+            if name not in NOTES:
                 for path, part in parts_inside(name, value):
                     if isinstance(part, kind) and id(part) not in seen:
                         seen.add(id(part))

@@ -17,8 +17,19 @@ def as_loader(data: Any) -> Any:
     if isinstance(data, Dataset):
         return data.to_dataloader()
     if not hasattr(data, "batches"):
-        raise DataError(f"A trainer needs a Dataset or its loader, and got {type(data).__name__}. Make one: dataset.to_dataloader().")
+        raise DataError(
+            f"A trainer needs a Dataset or its loader, and got {class_name(data)}. Make one: dataset.to_dataloader().\n"
+            f"  For arrays: ArrayDataset(Input(x=x), Output(y=y)) from babel_dl.data, with named tuples of yours; or\n"
+            f"  babel_dl.fit((x, y), model, ...). Datasets and loaders of a framework are not read: give their arrays, or derive from\n"
+            f"  babel_dl.data.Dataset."
+        )
     return data
+
+
+def class_name(thing: Any) -> str:
+    """The name of an object's class with its module, but of a builtin without it."""
+    kind = type(thing)
+    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
 
 
 def example_batch(loader: Any) -> Any:

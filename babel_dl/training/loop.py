@@ -35,6 +35,7 @@ from babel_dl.core.native_randomness import unchanged_native_random_state
 from babel_dl.core.prediction import evaluation_mode
 from babel_dl.training.diagnosis import explain_evaluation
 from babel_dl.training.metrics.streaming import StreamingMeans
+from babel_dl.training.steps import naming_memory
 
 if TYPE_CHECKING:
     from babel_dl.training.trainer import Trainer
@@ -84,7 +85,7 @@ def run_fit(trainer: Trainer, train_data: Any, dev_data: Any | None) -> dict[str
             while not progress.is_over:
                 tell("on_epoch_start", trainer)
                 trainer.compile_steps()
-                with trainer.compiled_train_step.naming_memory():
+                with naming_memory(trainer.compiled_train_step):
                     metrics = train_epoch(trainer, train_data, interrupt)
                 if dev_data is not None:
                     metrics = evaluate(trainer, dev_data, interrupt.serve)
@@ -163,7 +164,7 @@ def evaluate(trainer: Trainer, data: Any, serve: Callable[[], None] = lambda: No
                 if heard:
                     callbacks.tell("on_dev_step_end", trainer)
                 serve()
-        with trainer.compiled_evaluate_step.naming_memory():
+        with naming_memory(trainer.compiled_evaluate_step):
             bad = metrics.flush()
         if bad is not None:
             raise explain_evaluation(trainer, data, *bad)

@@ -19,7 +19,7 @@ from babel_dl import ops
 from babel_dl.backend import Backend
 from babel_dl.core import gradients as differentiation
 from babel_dl.core.gradients import Sources, trainable_variables
-from babel_dl.core.logged import log_value
+from babel_dl.core.logged import log_value, logged_value
 from babel_dl.core.module import Module
 from babel_dl.core.precision import FLOAT32
 from babel_dl.core.variable import Variable
@@ -29,6 +29,9 @@ from babel_dl.training.optimizers.base import Optimizer
 
 LOGGED_SCALE = "precision/loss_scale"
 """The name under which the scale is logged."""
+
+LOGGED_SKIPPED = "precision/skipped"
+"""The name under which it is logged whether a step was left out."""
 
 LARGEST_SCALE = 2.0**24
 """Beyond it a scaled loss could leave float32, and no gradient of a float16 network is smaller than 2**-24."""
@@ -124,8 +127,12 @@ class DynamicLossScale(Module):
         is_due = good_steps >= self.growth_interval
         grown = ops.where(is_due, ops.minimum(scale * 2.0, LARGEST_SCALE), scale)
         is_hopeless = ops.logical_and(ops.logical_not(is_good), scale <= 1.0)
-        log_value(LOGGED_SCALE, ops.where(is_hopeless, math.nan, scale))
-        log_value("precision/skipped", 1.0 - is_good.astype("float32"))
+        shown, skipped = ops.where(is_hopeless, math.nan, scale), 1.0 - is_good.astype("float32")
+        before, skipped_before = logged_value(LOGGED_SCALE), logged_value(LOGGED_SKIPPED)
+        if before is not None and skipped_before is not None:  # another optimizer moved in this step
+            shown, skipped = ops.where(ops.isfinite(before), shown, math.nan), ops.maximum(skipped, skipped_before)
+        log_value(LOGGED_SCALE, shown)
+        log_value(LOGGED_SKIPPED, skipped)
         self.scale.assign(ops.where(is_good, grown, ops.maximum(scale * 0.5, 1.0)))
         self.good_steps.assign(ops.where(ops.logical_and(is_good, ops.logical_not(is_due)), good_steps, 0))
         self.skipped_steps.assign(self.skipped_steps + 1 - is_good.astype("int32"))

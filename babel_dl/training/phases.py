@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
+
 from babel_dl.errors import ArgumentError
 
 Phase = tuple[bool, ...]
@@ -23,6 +26,19 @@ class Phases:
         A period that comes up later makes the tuple longer, so what was compiled without it is not used again.
         """
         return tuple([step % period == offset for period, offset in self._periods]) if self._periods else ()
+
+    def combinations(self) -> Iterator[int]:
+        """A step for each combination of what is due and what is not, but for the one in which everything is.
+
+        Periods that come up while the caller tries a step are taken in.
+        """
+        seen, step = {self.at(0)} if all(self.at(0)) else set(), 0
+        while step < min(math.lcm(*[period for period, _ in self._periods]), 1000):
+            phase = self.at(step)
+            if phase not in seen and not all(phase):
+                seen.add(phase)
+                yield step
+            step += 1
 
     def enter(self, step: int | None) -> None:
         """Says which step is run from here on; None outside of training, where everything is due."""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from babel_dl.backend import Backend
 from babel_dl.core.logged import collect_logged
+from babel_dl.core.prediction import evaluation_mode
 from babel_dl.core.variable import dry_run
 from babel_dl.errors import ArgumentError, OutOfMemoryError
 from babel_dl.ops import tree
@@ -31,19 +33,29 @@ class CompiledStep:
         trainer: Whose step it is.
         step: `train_step` or `evaluate_step`: takes a batch of tensors; returns a scalar (the total loss), a dict of scalars, or None.
         in_training: Whether the step is counted, so that what is done only every so often is due or not.
+
+    Attributes:
+        function: The step.
+        backend: Where it runs.
+        batch: What it ran on last.
     """
 
     def __init__(self, trainer: Trainer, step: Callable[[Any], Any], in_training: bool) -> None:
         backend = trainer.backend
 
         def run(batch: Any, phase: Phase) -> dict[str, Any]:
-            return run_step(step, wrap_natives(batch, backend))
+            trainer._updates.begin(in_training)
+            try:
+                with backend.without_gradients():  # what is computed outside of minimize is a constant there, on every backend
+                    return run_step(step, wrap_natives(batch, backend))
+            finally:
+                trainer._updates.begin(True)
 
-        self._trainer, self._step, self._backend = trainer, step, backend
+        self._trainer, self.function, self.backend = trainer, step, backend
         self._in_training = in_training
         self._compiled = backend.compile(run, trainer.compile_mode)
         self._is_first = trainer.compile_mode != "off"
-        self._batch: Any = ()
+        self.batch: Any = ()
 
     def __call__(self, batch: Any) -> dict[str, Any]:
         """Runs the step; its first run is looked at closely.
@@ -56,36 +68,40 @@ class CompiledStep:
         trainer, number = self._trainer, None
         if self._in_training:
             number = trainer.progress.step
-        self._batch = batch
+        self.batch = batch
         trainer.phases.enter(number)
         phase = () if number is None else trainer.phases.at(number)
         try:
             if not self._is_first:
                 return self._compiled(narrow(batch), phase)
             self._is_first = False
-            with checked_first_run(trainer, self._step):
+            with checked_first_run(trainer, self.function):
                 numbers = self._compiled(narrow(batch), phase)
             if self._in_training:
-                warn_of_idle_optimizers(trainer, self._step)
+                warn_of_idle_optimizers(trainer, self.function)
             return numbers
         except Exception as error:
-            if self._backend.is_out_of_memory(error):
-                raise out_of_memory(self._step, batch, self._backend, error) from error
+            if self.backend.is_out_of_memory(error):
+                raise out_of_memory(self.function, batch, self.backend, error) from error
             raise
 
-    @contextmanager
-    def naming_memory(self) -> Iterator[None]:
-        """For blocks that read what the step returned: a backend that computes while Python goes on says only then that memory ran out.
 
-        Raises:
-            OutOfMemoryError: The device had not enough memory for the step.
-        """
-        try:
-            yield
-        except Exception as error:
-            if isinstance(error, OutOfMemoryError) or not self._backend.is_out_of_memory(error):
-                raise
-            raise out_of_memory(self._step, self._batch, self._backend, error) from error
+@contextmanager
+def naming_memory(step: Callable[[Any], Any]) -> Iterator[None]:
+    """For blocks that read what a step returned: a backend that computes while Python goes on says only then that memory ran out.
+
+    Args:
+        step: A `CompiledStep`.
+
+    Raises:
+        OutOfMemoryError: The device had not enough memory for the last batch of the step.
+    """
+    try:
+        yield
+    except Exception as error:
+        if not isinstance(step, CompiledStep) or isinstance(error, OutOfMemoryError) or not step.backend.is_out_of_memory(error):
+            raise
+        raise out_of_memory(step.function, step.batch, step.backend, error) from error
 
 
 def build_by_step(trainer: Trainer, batch: Any, backend: Backend) -> None:
@@ -101,14 +117,22 @@ def build_by_step(trainer: Trainer, batch: Any, backend: Backend) -> None:
     """
     leaves = [leaf[:1] if isinstance(leaf, np.ndarray) else leaf for leaf in tree.leaves(narrow(batch))]
 
-    def run(*natives: Any) -> None:
+    def run(step: Callable[[Any], Any], *natives: Any) -> None:
         handles = iter(natives)
-        run_step(trainer.train_step, wrap_natives(tree.map_leaves(lambda leaf: next(handles), batch), backend))
+        trainer._updates.begin(True)
+        run_step(step, wrap_natives(tree.map_leaves(lambda leaf: next(handles), batch), backend))
 
     trainer.phases.enter(None)
     try:
         with dry_run():
-            backend.trace_shapes(run, *leaves)
+            backend.trace_shapes(partial(run, trainer.train_step), *leaves)
+            for number in trainer.phases.combinations():  # what is built in the other branch of `if self.every(n)`
+                trainer.phases.enter(number)
+                backend.trace_shapes(partial(run, trainer.train_step), *leaves)
+        trainer.phases.enter(None)
+        if trainer.can_evaluate:  # what fails here is told by the evaluation
+            with suppress(Exception), dry_run(), evaluation_mode(*trainer.modules.values()):
+                backend.trace_shapes(partial(run, trainer.evaluate_step), *leaves)
     except Exception as error:
         if backend.is_out_of_memory(error):
             raise out_of_memory(trainer.train_step, tree.map_leaves(lambda leaf: leaf[:1], batch), backend, error) from error

@@ -13,7 +13,7 @@ from babel_dl.core import logging
 from babel_dl.core.adoption import adopt_natives
 from babel_dl.core.compilation import check_mode
 from babel_dl.core.logged import log_value
-from babel_dl.core.precision import FLOAT32, find_precision, inherit_precision, policies_of, uses_float16
+from babel_dl.core.precision import FLOAT32, find_precision, inherit_precision, policies_of, release_precision, uses_float16
 from babel_dl.core.random import current_seed
 from babel_dl.core.variable import Variable
 from babel_dl.errors import ArgumentError
@@ -286,6 +286,7 @@ class Trainer(PartsHolder, ABC):
             batch: Arrays as a loader gives them; only shapes and types matter.
         """
         adopt_natives(self)
+        self.place_parts()
         backend = self.backend
         check_mode(backend, self.compile_mode)
         self.callbacks.tell("on_prepare", self)
@@ -293,6 +294,8 @@ class Trainer(PartsHolder, ABC):
             logging.info("Build Model")
         if self.precision != FLOAT32:
             inherit_precision(self.modules.values(), self.precision)
+        else:
+            release_precision(self.modules.values())
         build_by_step(self, batch, backend)
         self.compile_steps()
 
@@ -307,7 +310,8 @@ class Trainer(PartsHolder, ABC):
             modules = self.modules.values()
         learning = [(id(variable), variable.trainable) for module in modules for variable in module.variables]
         moving = [optimizer.moving_names for optimizer in self.optimizers.values()]
-        plan = (backend, learning, moving, policies_of(modules))
+        parts = [*self.optimizers.values(), *(inner for module in modules for inner in module.modules.values())]
+        plan = (backend, self.compile_mode, self.accumulate, parts, learning, moving, policies_of(modules))
         if plan == self._plan:
             return
         self._plan = plan

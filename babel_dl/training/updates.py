@@ -27,13 +27,11 @@ class Update(NamedTuple):
         holders: What the scope meant; kept so that their ids stay theirs.
         variables: The trainable variables of the holders, each once.
         optimizer: What moves them.
-        sums: Where gradients add up until the optimizer moves; one for each variable, empty without accumulation.
     """
 
     holders: list[Module | Variable]
     variables: list[Variable]
     optimizer: Optimizer
-    sums: list[Variable]
 
 
 class Updates:
@@ -46,6 +44,17 @@ class Updates:
     def __init__(self, trainer: Trainer) -> None:
         self._trainer = trainer
         self._known: dict[Hashable, Update] = {}
+        self._calls: dict[str, int] = {}
+        self._may_learn = True
+
+    def begin(self, may_learn: bool) -> None:
+        """A step begins.
+
+        Args:
+            may_learn: False for an evaluation step.
+        """
+        self._calls.clear()
+        self._may_learn = may_learn
 
     def forget(self) -> None:
         """Resolves anew from here on: something was frozen, thawed or set moving."""
@@ -62,8 +71,14 @@ class Updates:
         if is_dry_run():  # the modules come to be in here, so the scope is known afterwards
             answer = fn()
             _check_loss(_first_of_pair(answer) if has_aux else answer)
-            self._find(over, using)
+            update = self._find(over, using)
+            self._sums(update)
             return answer
+        if not self._may_learn:
+            raise ArgumentError(
+                f"{type(self._trainer).__name__}.evaluate_step calls minimize, so it would learn from the data that it evaluates.\n"
+                f"  Compute the loss in a method of its own, and call that in train_step and evaluate_step."
+            )
         update = self._find(over, using)
         scale = self._trainer.loss_scale
         answer, gradients = (value_and_grad if scale is None else scale.value_and_grad)(fn, update.variables, has_aux)
@@ -75,11 +90,12 @@ class Updates:
         if count == 1:
             self._move(update, gradients)
             return
-        totals = [total + gradient for total, gradient in zip(update.sums, gradients, strict=True)]
+        sums = self._sums(update)
+        totals = [total + gradient for total, gradient in zip(sums, gradients, strict=True)]
         if self._trainer.phases.is_due(count, count - 1):
             self._move(update, [total / count for total in totals])
             totals = [ops.zeros_like(total) for total in totals]
-        for kept, total in zip(update.sums, totals, strict=True):
+        for kept, total in zip(sums, totals, strict=True):
             kept.assign(total)
 
     def _move(self, update: Update, gradients: list[Tensor]) -> None:
@@ -111,7 +127,7 @@ class Updates:
         optimizer.prepare(named)
         # In a dry run nothing learns, so nothing has to: a frozen model can be built and evaluated.
         variables = list(dict.fromkeys(named.values())) if is_dry_run() else trainable_variables(holders)
-        return Update(holders, variables, optimizer, self._sums(optimizer, variables) if trainer.accumulate > 1 else [])
+        return Update(holders, variables, optimizer)
 
     def _optimizer(self, using: Optimizer | str | None, over: Scope | None) -> Any:
         """The one that `using` means; without it the one of the scope's name or of its beginning, and for no name the only one."""
@@ -126,12 +142,21 @@ class Updates:
             path = path.rpartition("/")[0]
         return find_optimizer(known, path or over)
 
-    def _sums(self, optimizer: Optimizer, variables: list[Variable]) -> list[Variable]:
-        """The sums of these variables for this optimizer; the trainer holds them, so that checkpoints keep what is under way."""
+    def _sums(self, update: Update) -> list[Variable]:
+        """Where gradients add up until the optimizer moves, one for each variable and each call of `minimize` in a step.
+
+        The trainer holds them, so that checkpoints keep what is under way. There are none without accumulation.
+        """
+        if self._trainer.accumulate == 1:
+            return []
+        optimizer, variables = update.optimizer, update.variables
         owner = next((name for name, known in self._trainer.optimizers.items() if known is optimizer), "optimizer")
         sums, kept = [], self._trainer.accumulated
         for variable in variables:
             name = f"{owner}/{optimizer.name_of(variable)}"
+            count = self._calls[name] = self._calls.get(name, 0) + 1
+            if count > 1:  # a variable that moves more than once in a step
+                name = f"{name}/{count}"
             if name not in kept:
                 zeros = np.zeros(variable.shape, np.float32)
                 kept[name] = Variable(zeros, False, f"/accumulated/{name}", variable.dtype, variable.backend)

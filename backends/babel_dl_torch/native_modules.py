@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.loss import _Loss
 from torch.nn.parameter import is_lazy
 
 from babel_dl.backend.contract import Adopted, NativeModules, NativeOptions, NativeTensor, Tree
@@ -84,6 +85,8 @@ class AdoptedModule(Adopted):
             device = next((tensor.device.type for tensor in tensors_in((args, kwargs))), "cpu")
             with torch.autocast(device, to_torch(dtype)):
                 return self.run(part, args, kwargs)
+        if isinstance(self._module, _Loss):  # whole numbers have 32 bits here, and PyTorch's losses want labels of 64
+            args, kwargs = map_tree(_as_labels, args), map_tree(_as_labels, kwargs)
         function = reduce(_part, part, self._module) if part else self._module
         if is_undone():
             with _without_trace(self._module):
@@ -161,6 +164,10 @@ def _adopt_tensors(module: nn.Module) -> list[NativeTensor]:
                 can_learn = is_parameter and tensor.is_floating_point()
                 found.append(NativeTensor("/" + path.replace(".", "/"), cell, can_learn))
     return found
+
+
+def _as_labels(leaf: Any) -> Any:
+    return leaf.long() if isinstance(leaf, Tensor) and leaf.dtype == torch.int32 else leaf
 
 
 def _first_sample_twice(leaf: Any) -> Any:

@@ -199,6 +199,22 @@ def test_an_empty_dataset_is_refused(backend):
         make_trainer().fit(points(), data)
 
 
+@one_backend
+def test_a_loader_of_a_framework_is_refused_and_what_to_do_is_said(backend):
+    from torch.utils.data import DataLoader
+
+    text = (
+        r"A trainer needs a Dataset or its loader, and got torch\..*\.DataLoader. Make one: dataset.to_dataloader\(\).\n"
+        r"  For arrays: ArrayDataset\(Input\(x=x\), Output\(y=y\)\) from babel_dl.data, with named tuples of yours; or\n"
+        r"  babel_dl.fit\(\(x, y\), model, ...\). Datasets and loaders of a framework are not read: give their arrays, or derive from\n"
+        r"  babel_dl.data.Dataset."
+    )
+    with pytest.raises(DataError, match=text):
+        make_trainer().fit(DataLoader([1, 2]))  # pyright: ignore[reportArgumentType]
+    with pytest.raises(DataError, match="A trainer needs a Dataset or its loader, and got tuple. Make one"):
+        make_trainer().evaluate(arrays())
+
+
 class Words(Dataset):
     """Reads one field and forgets the other."""
 

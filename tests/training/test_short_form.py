@@ -8,14 +8,17 @@ import numpy as np
 import pytest
 
 import babel_dl
+from babel_dl import ops
 from babel_dl.core import logging
 from babel_dl.errors import ArgumentError
+from babel_dl.model.layers import FullyConnected
 from babel_dl.training import FitSettings, SupervisedTrainer
 from babel_dl.training.callbacks import CheckpointCallback, HistoryCallback
 from babel_dl.training.checkpoint import read_checkpoint
 from babel_dl.training.losses import Loss, SparseCrossEntropyLossFromLogits
 from babel_dl.training.metrics import SparseCategoricalAccuracy
 from babel_dl.training.optimizers import SGD, Adam
+from babel_dl.training.short_form.feeding import feed
 from tests.training.examples import cross_entropy
 from tests.training.short_parts import NUM_CLASSES, Line, Scores, columns
 
@@ -215,7 +218,7 @@ def test_a_precision_is_handed_on(backend):
 @pytest.mark.parametrize(
     ("model", "config", "text"),
     [
-        ("short_score", None, "There is no module 'short_score'. Did you mean 'short_scores'?"),
+        ("short_score", None, "There is no model 'short_score'. Did you mean 'short_scores'?"),
         ("short_scores", {"num_class": 3}, r"The model 'short_scores' has no argument 'num_class'. Did you mean 'num_classes'\?\n"),
         ("short_scores", {"num_class": 3}, r"It takes: num_classes: int, width: int = 5."),
         ("short_scores", None, r"The model 'short_scores' needs num_classes.\n  It takes: num_classes: int, width: int = 5."),
@@ -239,3 +242,21 @@ def test_an_optimizer_of_the_user_is_taken_as_it_is(backend):
     result = babel_dl.fit(columns(), Scores, {"num_classes": 3}, optimizer=optimizer, steps=1, run_folder=False)
     assert list(result.trainer.optimizers.values()) == [optimizer]
     assert result.settings.train_optimizers["optimizer"]["initial_lr"] == 0.5
+
+
+def test_a_named_source_to_evaluate_on_is_its_dev_split(backend):
+    source = {"name": "fashion_mnist", "data": "mini"}
+    found = feed(source, source, None, None, None).settings
+    assert (found["train_samples"], found["dev_samples"]) == (6000, 1000)
+
+
+def test_parts_of_one_of_several_losses_are_logged_below_its_name(backend):
+    def parted(y_pred, y_true):
+        off = y_pred - y_true
+        return {"near": ops.abs(off).mean(), "far": ops.square(off).mean()}
+
+    x, _ = columns()
+    fitted = babel_dl.fit((x, x[:, :1]), FullyConnected(1), loss=[parted, "mse"], run_folder=False, callbacks=[])
+    found = fitted.metrics
+    assert found["loss/parted"] == pytest.approx(found["loss/parted/near"] + found["loss/parted/far"], rel=1e-5)
+    assert found["loss/total"] == pytest.approx(found["loss/parted"] + found["loss/mse"], rel=1e-5)

@@ -55,7 +55,7 @@ def test_an_optimizer_is_a_name_a_class_a_dict_or_an_object(spec, kind, numbers)
         ("adm", None, "There is no optimizer 'adm'. Did you mean 'adam'?"),
         ({"optimizer": "adam", "betas": (0.5, 0.9)}, None, "Adam has no argument 'betas'. It is called beta1=..., beta2 here."),
         ({"optimizer": "adam", "lr": 1.0, "learning_rate": 1.0}, None, "got its learning rate twice: as lr and learning_rate"),
-        ({"lr": 1.0}, None, "A optimizer as a dict says which one: {'optimizer': 'a name', 'argument': value}. This one has the keys 'lr'"),
+        ({"lr": 1.0}, None, "An optimizer as a dict says which one: {'optimizer': 'a name', 'argument': value}. This one has the keys '"),
         ({"optimizer": SGD(0.1), "momentum": 0.5}, None, "The optimizer 'SGD' is made already, and cannot take more"),
         (SGD(0.1), "cosine", r"The optimizer 'SGD' is made already, and cannot take more. .* \{'optimizer': SGD, 'lr': ..., 'schedule'"),
         (SGD(Const(0.1)), "cosine", "The optimizer 'SGD' got 2 schedules: 'cosine', Const"),

@@ -16,7 +16,7 @@ from babel_dl.training.losses.labels import check_if_diagnosing, check_labels
 from babel_dl.training.metrics.matching import as_pair, check_floating, fits, match_labels, match_shapes, title
 
 
-@register_loss("cross_entropy", "sparse_cross_entropy")
+@register_loss("cross_entropy", "sparse_cross_entropy", "sparse_categorical_cross_entropy")
 class SparseCrossEntropyLossFromLogits(Loss):
     """The cross entropy of the class whose number is the label.
 

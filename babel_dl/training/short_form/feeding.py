@@ -12,9 +12,10 @@ import numpy as np
 from babel_dl.core.random import current_seed, host_generator
 from babel_dl.core.registry import TRANSFORMERS
 from babel_dl.data import SPLIT_DEV, SPLIT_TRAIN, ArrayDataset, DataLoader, Dataset, load_dataset
+from babel_dl.data.loader import DEFAULT_BATCH_SIZE
 from babel_dl.data.transformer import is_random
 from babel_dl.errors import ArgumentError
-from babel_dl.training.inputs import example_batch
+from babel_dl.training.inputs import class_name, example_batch
 from babel_dl.training.short_form.resolving import NAME, construct, make, title_of
 
 ArrayInput = namedtuple("ArrayInput", ["x"])
@@ -61,7 +62,7 @@ def feed(data: Any, dev_data: Any | None, dev_fraction: float | None, batch_size
     train, brought, source = _of(data, with_dev=dev_data is None and dev_fraction is None)
     if brought is not None and not (dev_data is None and dev_fraction is None):
         raise ArgumentError("fit got data to evaluate on twice: beside the training data, and as dev_data or dev_fraction. Leave one away.")
-    dev = _of(dev_data, with_dev=False)[0] if dev_data is not None else brought
+    dev = _of(dev_data, with_dev=False, who="dev_data", split=SPLIT_DEV)[0] if dev_data is not None else brought
     if dev_fraction is not None:
         train, dev = _held_out(train, dev_fraction)
     made = [make(TRANSFORMERS, one, _fields_of(train)) for one in _as_list(transform)]
@@ -84,25 +85,65 @@ def feed(data: Any, dev_data: Any | None, dev_fraction: float | None, batch_size
     return Feed(train_loader, dev_loader, settings)
 
 
-def _of(data: Any, with_dev: bool) -> tuple[Any, Any | None, str]:
+def _of(data: Any, with_dev: bool, who: str = "data", split: str = SPLIT_TRAIN) -> tuple[Any, Any | None, str]:
     """Training data, the data to evaluate on that came with them, and where they come from."""
     if isinstance(data, str) or (isinstance(data, Mapping) and isinstance(data.get(NAME), str)):
         options = {NAME: data} if isinstance(data, str) else dict(data)
-        who = f"The data source {options[NAME]!r}"
-        dev = construct(load_dataset, {**options, "split": SPLIT_DEV}, who, who).part if with_dev else None
-        return construct(load_dataset, {"split": SPLIT_TRAIN, **options}, who, who).part, dev, str(options[NAME])
+        title = f"The data source {options[NAME]!r}"
+        dev = construct(load_dataset, {**options, "split": SPLIT_DEV}, title, title).part if with_dev else None
+        return construct(load_dataset, {"split": split, **options}, title, title).part, dev, str(options[NAME])
     if _is_ready(data):
         return data, None, title_of(getattr(data, "dataset", data))
     if isinstance(data, tuple) and not hasattr(data, "_fields"):
         if len(data) != 2:
-            raise ArgumentError(f"fit got a tuple of {len(data)} as data. It takes (x, y), ((x, y), (x_dev, y_dev)), or (train, dev).")
+            raise ArgumentError(f"fit got a tuple of {len(data)} as {who}. It takes (x, y), ((x, y), (x_dev, y_dev)), or (train, dev).")
         first, second = data
         if _is_ready(first) and _is_ready(second):
             return first, second, title_of(getattr(first, "dataset", first))
         if _is_pair(first) and _is_pair(second):
             return _dataset(*first), _dataset(*second), "arrays"
+        if _is_pair(first) or _is_pair(second):
+            place, other = (1, second) if _is_pair(first) else (0, first)
+            pairs = "Write ((x, y), (x_dev, y_dev)), or (x, y)."
+            raise ArgumentError(f"{who} is a pair of arrays beside a {class_name(other)}, {who}[{place}]. {pairs}")
         return _dataset(first, second), None, "arrays"
+    _check_list(data, who)
+    _check_readable(data, who)
     return _dataset(data, None), None, "arrays"
+
+
+def _check_list(data: Any, who: str) -> None:
+    """Refuses lists that look like inputs and outputs, which would be read as one array.
+
+    Raises:
+        ArgumentError: It is one.
+    """
+    if isinstance(data, list) and not _are_numbers(data):
+        pair = "For inputs and outputs write a tuple of arrays: fit((x, y), ...)."
+        raise ArgumentError(f'{who} is a list, which is one array here. {pair} For inputs alone: {{"x": [...]}}.')
+
+
+def _check_readable(data: Any, who: str) -> None:
+    """Refuses what hands out samples in a way that is not read here, and lists that cannot be one array.
+
+    Raises:
+        ArgumentError: It is one of these.
+    """
+    if isinstance(data, list) and len({one.ndim for one in data if isinstance(one, np.ndarray)}) > 1:
+        pairs = "Inputs and outputs are a tuple: ((x, y), (x_dev, y_dev))."
+        raise ArgumentError(f"{who} is a list of arrays that differ in the number of axes, and a list is one array here. {pairs}")
+    is_known = isinstance(data, (np.ndarray, list, tuple, Mapping, range)) or hasattr(data, "__array__")
+    if not is_known and (hasattr(data, "__getitem__") or hasattr(data, "__iter__")):
+        size = getattr(data, "batch_size", None)
+        form = f"fit((x, y), ..., batch_size={size if isinstance(size, int) else DEFAULT_BATCH_SIZE})"
+        raise ArgumentError(f"{who} is a {class_name(data)}. Give the arrays, {form}, or a babel_dl.data.Dataset.")
+
+
+def _are_numbers(data: Any) -> bool:
+    """Whether lists hold nothing but numbers, at any depth."""
+    if isinstance(data, list):
+        return all(map(_are_numbers, data))
+    return isinstance(data, (int, float, str, np.generic))  # of texts the dataset says more
 
 
 def _is_ready(data: Any) -> bool:
@@ -118,6 +159,7 @@ def _dataset(inputs: Any, outputs: Any) -> ArrayDataset:
         if isinstance(part, (str, Dataset)) or hasattr(part, "batches"):
             what = "(train, dev) are two datasets, (x, y) two arrays."
             raise ArgumentError(f"fit got {type(part).__name__} in the place of the array {name}. {what}")
+        _check_readable(part, name)
     return ArrayDataset(_named(inputs, ArrayInput, "Inputs"), NoOutput() if outputs is None else _named(outputs, ArrayOutput, "Outputs"))
 
 

@@ -13,7 +13,7 @@ from babel_dl.core.registry import LOSSES, METRICS, Registry, spelled
 from babel_dl.errors import ArgumentError, did_you_mean
 from babel_dl.ops.dispatch import returns_handles
 from babel_dl.ops.tensor import TensorLike
-from babel_dl.training.handover import mean_of, takes_inputs
+from babel_dl.training.handover import TOTAL, mean_of, takes_inputs
 from babel_dl.training.losses import Loss
 from babel_dl.training.short_form.feeding import ArrayInput, ArrayOutput
 from babel_dl.training.short_form.resolving import NAME, make
@@ -121,7 +121,16 @@ class Objective(Loss):
                 self.log(f"metrics/{name}/{part}".rstrip("/"), number)
         if len(self._small) == 1:
             return next(iter(self._small.values()))(y_pred, y_true, inputs)
-        return {name: loss(y_pred, y_true, inputs) for name, loss in self._small.items()}
+        return {name: self._total(name, loss(y_pred, y_true, inputs)) for name, loss in self._small.items()}
+
+    def _total(self, name: str, value: Any) -> Any:
+        """The total of a loss that gives named parts, which are logged below the loss's own name."""
+        if not isinstance(value, dict):
+            return value
+        for part, number in value.items():
+            if part != TOTAL:
+                self.log(f"loss/{name}/{part}", number)
+        return value[TOTAL] if TOTAL in value else sum(value.values())
 
 
 def fields_of(structure: Any) -> dict[str, Pick]:

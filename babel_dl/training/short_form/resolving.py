@@ -46,7 +46,8 @@ def take_apart(registry: Registry, spec: Any) -> tuple[Any, str, dict[str, Any]]
         key = NAME if NAME in options else registry.kind
         if key not in options:
             form, keys = f"{{{registry.kind!r}: 'a name', 'argument': value}}", ", ".join(map(repr, options)) or "none"
-            raise ArgumentError(f"A {registry.kind} as a dict says which one: {form}. This one has the keys {keys}.")
+            article = "An" if registry.kind[0] in "aeiou" else "A"
+            raise ArgumentError(f"{article} {registry.kind} as a dict says which one: {form}. This one has the keys {keys}.")
         spec = options.pop(key)
     if isinstance(spec, str):
         return registry.find(spec), spec, options
@@ -97,7 +98,7 @@ def construct(
     if not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
         for name in arguments:
             if name not in parameters:
-                hint = did_you_mean(name, parameters) if parameters else ""
+                hint = did_you_mean(str(name), parameters) if parameters else ""
                 raise ArgumentError(f"{who} has no argument {name!r}.{hint}\n  It takes: {_listed(parameters)}.")
     needed = [name for name, p in parameters.items() if p.default is p.empty and p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
     missing = [name for name in needed if name not in arguments]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from babel_dl.core import logging
 from babel_dl.core.module import Module
@@ -24,8 +25,10 @@ from babel_dl.training.short_form.default_loss import default_loss
 from babel_dl.training.short_form.feeding import Feed, feed
 from babel_dl.training.short_form.objective import make_objective
 from babel_dl.training.short_form.optimization import Chosen, Extent, choose_optimizer
+from babel_dl.training.short_form.own_steps import equip
 from babel_dl.training.short_form.resolving import make
 from babel_dl.training.short_form.settings import FILE, FitSettings, settings_of
+from babel_dl.training.short_form.spelling import check_arguments
 from babel_dl.training.short_form.subject import Subject, make_subject
 from babel_dl.training.supervised import SupervisedTrainer
 from babel_dl.training.trainer import Trainer
@@ -76,6 +79,7 @@ def fit(
     resume: bool | str | Path = False,
     debug: bool = False,
     seed: int | None = None,
+    **unknown: NoReturn,
 ) -> FitResult:
     """Trains a model, and everything around it by name. Every choice is printed, and saved with the run.
 
@@ -83,14 +87,16 @@ def fit(
 
     Args:
         data: A source ("mnist", or `{"name": "fashion_mnist", "data": "mini"}`), a dataset or loader, two of them (train, dev), arrays
-            (x, y), or ((x, y), (x_dev, y_dev)). x and y are arrays, or dicts or named tuples of arrays; x alone will do.
+            (x, y), or ((x, y), (x_dev, y_dev)). x and y are arrays, or dicts or named tuples of arrays; x alone will do. A list is one
+            array.
         model: What learns: a module of ours or of the backend's framework, or a `Trainer` with steps of its own. By name, class or object.
         model_config: The arguments to make it with.
         loss: Also a function of (y_pred, y_true), or a dict by fields of the dataset's output. None for the loss registered under the name
             of the model, or else for "cross_entropy" where each sample has one whole number as its class and a score for each class.
         metrics: One or a list, or a dict by fields of the output; logged as `metrics/<name>`.
         optimizer: None for "adam".
-        optimizers: By name, for a `Trainer` with steps of its own: `{"generator": {"optimizer": "adam", "schedule": "warmup"}, ...}`.
+        optimizers: By name, for a `Trainer` with steps of its own: `{"generator": {"optimizer": "adam", "schedule": "warmup"}, ...}`. Each
+            takes the place of the trainer's own of that name, if it has any of its own.
         schedule: How the learning rate moves; its length is that of the run. None for a rate that stays.
         callbacks: One or a list, beside those that a trainer has anyway; one of the same class takes the place.
         epochs: When to end. Without any limit it is after 1 epoch.
@@ -108,6 +114,7 @@ def fit(
         resume: True to go on with the run in `run_folder`, or the path of a checkpoint.
         debug: Whether to try one step of each phase and a checkpoint first.
         seed: For initial weights, order and everything that draws; None for the seed in force.
+        unknown: None; what is written otherwise here is said.
 
     Returns:
         Metrics, model, trainer, folder and settings.
@@ -119,6 +126,7 @@ def fit(
 
     Example: see docs/short_form.md.
     """
+    check_arguments(unknown, _ARGUMENTS, model, optimizer)
     limits = Limits.of(epochs, steps, max_time)
     with nullcontext() if seed is None else use_seed(seed):
         subject, more_callbacks = make_subject(model, model_config), _callbacks(callbacks)  # first: data may take long to read
@@ -140,6 +148,9 @@ def fit(
     return FitResult(numbers, subject.part, trainer, folder, settings)
 
 
+_ARGUMENTS = [name for name in inspect.signature(fit).parameters if name != "unknown"]
+
+
 def _supervised(
     subject: Subject, model: Module, source: Feed, extent: Extent, optimizer: Any, optimizers: Any, schedule: Any, loss: Any, metrics: Any
 ) -> tuple[Trainer, dict[str, Chosen], tuple[dict[str, Any], dict[str, Any]]]:
@@ -156,19 +167,12 @@ def _supervised(
 def _own_steps(
     trainer: Trainer, extent: Extent, optimizer: Any, optimizers: Mapping[str, Any] | None, schedule: Any, **refused: Any
 ) -> dict[str, Chosen]:
-    """Gives a trainer with steps of its own the optimizers that are meant for it."""
+    """Gives a trainer with steps of its own the optimizers that are meant for it, and refuses what its steps compute themselves."""
     for name, given in refused.items():
         if given is not None:
             who = type(trainer).__name__
             raise ArgumentError(f"fit takes no {name} with {who}: it is a Trainer, and its own steps compute and report losses.")
-    if optimizers and (optimizer is not None or schedule is not None):
-        raise ArgumentError("fit got optimizers by name, and optimizer or schedule beside them. Write the schedule into each of them.")
-    wanted = dict(optimizers or ({} if optimizer is None and schedule is None else {"optimizer": optimizer}))
-    chosen = {name: choose_optimizer(one, schedule, extent, name) for name, one in wanted.items()}
-    place = "optimizers/"
-    kept = {name.removeprefix(place): one for name, one in trainer.optimizers.items() if name.startswith(place)}
-    trainer.optimizers = {**kept, **{name: one.optimizer for name, one in chosen.items()}}
-    return chosen
+    return equip(trainer, extent, optimizer, optimizers, schedule)
 
 
 def _callbacks(callbacks: Any) -> list[Callback]:

@@ -10,8 +10,8 @@ from babel_dl.backend import is_native_module
 from babel_dl.core.adoption import as_module
 from babel_dl.core.module import Module
 from babel_dl.core.registry import MODULES
-from babel_dl.errors import ArgumentError
-from babel_dl.training.short_form.resolving import construct, title_of
+from babel_dl.errors import ArgumentError, did_you_mean
+from babel_dl.training.short_form.resolving import construct, parameters_of, title_of
 from babel_dl.training.trainer import Trainer
 
 
@@ -44,7 +44,14 @@ def make_subject(model: Any, config: Mapping[str, Any] | None) -> Subject:
     Raises:
         ArgumentError: There is no such name, an argument is unknown or missing, or what was made is no model.
     """
+    if isinstance(model, str) and model not in MODULES:
+        raise ArgumentError(f"There is no model {model!r}.{did_you_mean(model, MODULES.names())}")
+    if isinstance(model, (list, tuple)) or hasattr(model, "__array__"):
+        pair = "For inputs and outputs write a tuple: fit((x, y), model, ...)."
+        raise ArgumentError(f"fit takes the model behind the data, and got a {type(model).__name__} there. {pair}")
     thing, title = (MODULES.find(model), model) if isinstance(model, str) else (model, title_of(model))
+    if config is not None and not isinstance(config, Mapping):
+        raise ArgumentError(f"model_config is a dict of arguments, {_as_dict(thing, config)}, and got {config!r}.")
     who, settings = f"The model {title!r}", {}
     if isinstance(thing, type) or not (isinstance(thing, (Module, Trainer)) or is_native_module(thing)):
         if not callable(thing):
@@ -59,3 +66,11 @@ def make_subject(model: Any, config: Mapping[str, Any] | None) -> Subject:
     known = [*MODULES.names_of(model), *MODULES.names_of(type(thing))]
     names = [model, *known] if isinstance(model, str) else known
     return Subject(part, title, list(dict.fromkeys(names)), title_of(type(thing)), settings)
+
+
+def _as_dict(maker: Any, config: Any) -> str:
+    """What was given as it would be written with names: the first that a class takes."""
+    names = list(parameters_of(maker) or {}) if isinstance(maker, type) else []
+    values = config if isinstance(config, (list, tuple)) else [config]
+    shown = [f'"{name}": {value!r}' for name, value in zip(names, values, strict=False)]
+    return "{" + (", ".join(shown) or '"num_classes": 2') + "}"
