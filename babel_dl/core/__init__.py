@@ -8,7 +8,7 @@ from babel_dl.core.config import Config
 from babel_dl.core.gradients import grad, trainable_variables, value_and_grad
 from babel_dl.core.logged import collect_logged, log_value
 from babel_dl.core.module import Module
-from babel_dl.core.native_module import NativeModule
+from babel_dl.core.native.module import NativeModule
 from babel_dl.core.prediction import evaluation_mode
 from babel_dl.core.random import current_seed, host_generator, set_seed, use_seed
 from babel_dl.core.random_stream import RandomStream

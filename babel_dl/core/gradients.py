@@ -9,9 +9,9 @@ import numpy as np
 
 from babel_dl.backend import Backend, backend_of, current_backend
 from babel_dl.backend.dtypes import is_floating
-from babel_dl.core.adoption import as_module
 from babel_dl.core.logged import collect_logged, log_value
 from babel_dl.core.module import Module
+from babel_dl.core.native.adoption import as_module
 from babel_dl.core.variable import Variable
 from babel_dl.errors import ArgumentError, GradientError, ShapeError
 from babel_dl.ops.dispatch import as_tensor, unwrap, wrap, wrap_natives

@@ -16,10 +16,10 @@ import numpy as np
 
 from babel_dl.backend import Backend, backend_of, current_backend
 from babel_dl.core import logging, precision, weights
-from babel_dl.core.adoption import adopt_natives
 from babel_dl.core.building import all_or_nothing, example_arrays
 from babel_dl.core.initializers import Initializer, find_initializer
 from babel_dl.core.logged import collect_logged
+from babel_dl.core.native.adoption import adopt_natives
 from babel_dl.core.prediction import Predictor
 from babel_dl.core.random import current_seed, host_generator, use_seed
 from babel_dl.core.structure import name_modules, walk
@@ -339,7 +339,7 @@ class Module:
             BuildError: The module or a part of it is not built.
             BackendError: The backend has no modules of its own.
         """
-        from babel_dl.core.exporting import to_native
+        from babel_dl.core.native.exporting import to_native
 
         return to_native(self)
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from babel_dl.core.adoption import adopt_natives
-from babel_dl.core.native_variable import NativeVariable
+from babel_dl.core.native.adoption import adopt_natives
+from babel_dl.core.native.variable import NativeVariable
 from babel_dl.core.variable import Variable
 
 if TYPE_CHECKING:

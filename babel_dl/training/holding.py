@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Any, TypeVar
 
-from babel_dl.core.adoption import as_module
 from babel_dl.core.module import Module
+from babel_dl.core.native.adoption import as_module
 from babel_dl.core.random_stream import RandomStream
 from babel_dl.core.structure import name_modules
 from babel_dl.core.variable import Variable

@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from babel_dl.core import logging
-from babel_dl.core.native_randomness import unchanged_native_random_state
+from babel_dl.core.native.randomness import unchanged_native_random_state
 from babel_dl.core.prediction import evaluation_mode
 from babel_dl.training.diagnosis import explain_evaluation
 from babel_dl.training.metrics.streaming import StreamingMeans

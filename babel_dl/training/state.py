@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from babel_dl.core import logging, weights
-from babel_dl.core.native_randomness import native_random_state, restore_native_random_state
+from babel_dl.core.native.randomness import native_random_state, restore_native_random_state
 from babel_dl.core.variable import Variable
 from babel_dl.errors import CheckpointError
 from babel_dl.training.checkpoint import Checkpoint

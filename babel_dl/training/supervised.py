@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from babel_dl.core.adoption import as_module
 from babel_dl.core.module import Module
+from babel_dl.core.native.adoption import as_module
 from babel_dl.core.precision import FLOAT32
 from babel_dl.core.prediction import Predictor
 from babel_dl.errors import ArgumentError

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from babel_dl.backend import Backend, current_backend
 from babel_dl.core import logging
-from babel_dl.core.adoption import adopt_natives
 from babel_dl.core.compilation import check_mode
 from babel_dl.core.logged import log_value
+from babel_dl.core.native.adoption import adopt_natives
 from babel_dl.core.precision import FLOAT32, find_precision, inherit_precision, policies_of, release_precision, uses_float16
 from babel_dl.core.random import current_seed
 from babel_dl.core.variable import Variable

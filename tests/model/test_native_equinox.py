@@ -12,7 +12,7 @@ from flax import nnx
 
 from babel_dl import ops, use_seed
 from babel_dl.core import Module, NativeModule
-from babel_dl.core.adoption import as_module
+from babel_dl.core.native.adoption import as_module
 from babel_dl.errors import BackendError
 from babel_dl.model.layers import FullyConnected, Sequential
 from babel_dl.training.optimizers import Adam

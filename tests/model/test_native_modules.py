@@ -11,7 +11,7 @@ import pytest
 from babel_dl import ops, use_backend
 from babel_dl.backend import Backend, is_native_module, native_owner
 from babel_dl.core import Module, NativeModule, Tensor, Variable, compile, value_and_grad
-from babel_dl.core.adoption import as_module
+from babel_dl.core.native.adoption import as_module
 from babel_dl.data import ArrayDataset
 from babel_dl.errors import ArgumentError, BackendError, BuildError, CheckpointError, GradientError, StateError
 from babel_dl.model.layers import FullyConnected, Lambda, Sequential

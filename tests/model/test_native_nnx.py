@@ -16,7 +16,7 @@ from flax import linen, nnx
 
 from babel_dl import ops
 from babel_dl.core import Module, compile, value_and_grad
-from babel_dl.core.adoption import as_module
+from babel_dl.core.native.adoption import as_module
 from babel_dl.errors import BackendError
 from babel_dl.model.layers import FullyConnected
 from babel_dl.training.optimizers import SGD, Adam

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from babel_dl import ops
 from babel_dl.core import Module, NativeModule, TensorSpec, compile, value_and_grad
-from babel_dl.core.adoption import as_module
+from babel_dl.core.native.adoption import as_module
 from babel_dl.errors import BackendError
 from babel_dl.model.layers import FullyConnected, Sequential
 from babel_dl.training.optimizers import SGD, Adam

@@ -13,8 +13,8 @@ import babel_dl
 from babel_dl import ops
 from babel_dl.backend import Backend
 from babel_dl.core import Module, NativeModule, TensorSpec, compile, value_and_grad
-from babel_dl.core.adoption import as_module
-from babel_dl.core.native_randomness import native_random_state, restore_native_random_state, unchanged_native_random_state
+from babel_dl.core.native.adoption import as_module
+from babel_dl.core.native.randomness import native_random_state, restore_native_random_state, unchanged_native_random_state
 from babel_dl.errors import ArgumentError, BackendError, BuildError
 from babel_dl.model.layers import Activation, FullyConnected, Sequential
 from babel_dl.training.optimizers import SGD, Adam, AdamW, RMSprop

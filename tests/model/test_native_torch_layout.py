@@ -8,7 +8,7 @@ from torch import nn
 
 from babel_dl import ops
 from babel_dl.core import NativeModule
-from babel_dl.core.adoption import as_module
+from babel_dl.core.native.adoption import as_module
 from babel_dl.model.layers import Conv2D, Sequential
 from tests.plugins.test_torch_layout import moves_of
 

@@ -10,7 +10,7 @@ import pytest
 from babel_dl import ops, use_backend
 from babel_dl.backend import Backend
 from babel_dl.core import Module, TensorSpec, compile, value_and_grad
-from babel_dl.core.adoption import as_module
+from babel_dl.core.native.adoption import as_module
 from babel_dl.errors import ArgumentError, BackendError, BuildError
 from babel_dl.model.layers import BatchNormalization, Conv2D, Dropout, FullyConnected, GlobalAveragePooling2D, Sequential
 from babel_dl.training.optimizers import SGD

@@ -5,7 +5,7 @@ import pytest
 
 import babel_dl
 from babel_dl.backend import use_backend
-from babel_dl.core.native_module import NativeModule
+from babel_dl.core.native.module import NativeModule
 from babel_dl.core.registry import MODULES
 from babel_dl.data import load_dataset
 from babel_dl.errors import ArgumentError

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 from babel_dl import ops
-from babel_dl.core.adoption import as_module
 from babel_dl.core.module import Module
+from babel_dl.core.native.adoption import as_module
 from babel_dl.errors import ArgumentError, did_you_mean
 from babel_dl.model.layer import Layer
 from babel_dl.ops.dispatch import returns_handles

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from operator import attrgetter, itemgetter
 from typing import Any, NamedTuple
 
-from babel_dl.core.adoption import as_module
 from babel_dl.core.module import Module
+from babel_dl.core.native.adoption import as_module
 from babel_dl.core.registry import LOSSES, METRICS, Registry, spelled
 from babel_dl.errors import ArgumentError, did_you_mean
 from babel_dl.ops.dispatch import returns_handles

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from babel_dl.backend import is_native_module
-from babel_dl.core.adoption import as_module
 from babel_dl.core.module import Module
+from babel_dl.core.native.adoption import as_module
 from babel_dl.core.registry import MODULES
 from babel_dl.errors import ArgumentError, did_you_mean
 from babel_dl.training.short_form.resolving import construct, parameters_of, title_of

@@ -8,7 +8,7 @@ from weakref import WeakValueDictionary
 from babel_dl.backend import native_owner
 
 if TYPE_CHECKING:
-    from babel_dl.core.native_module import NativeModule
+    from babel_dl.core.native.module import NativeModule
 
 _wrapped: WeakValueDictionary[int, NativeModule] = WeakValueDictionary()
 """By the id of the native module, which its wrapper keeps alive."""
@@ -27,7 +27,7 @@ def as_module(value: Any) -> Any:
     origin = getattr(value, "babel_module", None)
     if origin is not None:
         return origin
-    from babel_dl.core.native_module import NativeModule
+    from babel_dl.core.native.module import NativeModule
 
     known = _wrapped.get(id(value))
     if known is None or known._given is not value:

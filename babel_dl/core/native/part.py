@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from babel_dl.backend import native_owner
 from babel_dl.core.module import Module
-from babel_dl.core.native_variable import NativeVariable
+from babel_dl.core.native.variable import NativeVariable
 from babel_dl.errors import ArgumentError
 
 if TYPE_CHECKING:
-    from babel_dl.core.native_module import NativeModule
+    from babel_dl.core.native.module import NativeModule
 
 
 class NativePart(Module):

@@ -13,9 +13,9 @@ from babel_dl.backend.contract import Adopted, NativeOptions
 from babel_dl.core import precision
 from babel_dl.core import variable as variables
 from babel_dl.core.module import Module
-from babel_dl.core.native_arguments import Arguments, arranged
-from babel_dl.core.native_part import NativePart, items_of
-from babel_dl.core.native_variable import NativeVariable, variable_over
+from babel_dl.core.native.arguments import Arguments, arranged
+from babel_dl.core.native.part import NativePart, items_of
+from babel_dl.core.native.variable import NativeVariable, variable_over
 from babel_dl.core.random import mix_key
 from babel_dl.errors import ArgumentError, BackendError, BuildError
 from babel_dl.ops import tree

@@ -14,7 +14,7 @@ import numpy as np
 
 from babel_dl.backend import Backend
 from babel_dl.core.module import Module
-from babel_dl.core.native_module import NativeModule
+from babel_dl.core.native.module import NativeModule
 
 
 def native_random_state(modules: Iterable[Module]) -> str | None:

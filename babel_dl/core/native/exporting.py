@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from babel_dl.backend.contract import NativeTensor
-from babel_dl.core.native_module import NativeModule
+from babel_dl.core.native.module import NativeModule
 from babel_dl.errors import BuildError
 from babel_dl.ops.dispatch import unwrap
 

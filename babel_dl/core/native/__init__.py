@@ -1,0 +1,1 @@
+"""Modules of the frameworks as ours, and ours as theirs."""
