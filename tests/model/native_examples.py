@@ -163,15 +163,17 @@ NETWORKS = {
 
 
 def make_linear(backend_name: str, inputs: int, outputs: int) -> Any:
-    """One linear layer of the framework."""
+    """One linear layer of the framework, with the same first weights each time."""
     if backend_name == "torch":
+        import torch
         from torch import nn
 
+        torch.manual_seed(0)
         return nn.Linear(inputs, outputs)
     if backend_name == "tensorflow":
         import keras
 
-        return keras.layers.Dense(outputs)
+        return keras.layers.Dense(outputs, kernel_initializer=keras.initializers.GlorotUniform(seed=0))
     from flax import nnx
 
     return nnx.Linear(inputs, outputs, rngs=nnx.Rngs(0))
