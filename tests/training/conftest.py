@@ -1,5 +1,6 @@
 """What several tests of training need."""
 
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -14,6 +15,14 @@ def lines() -> Iterator[list[str]]:
     before = logging.set_console(found.append)
     yield found
     logging.set_console(before)
+
+
+@pytest.fixture
+def hears_ctrl_c() -> Iterator[None]:
+    """Ctrl-C is heard here and in processes that the test starts, also where a shell put the tests into the background, deaf to it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture

@@ -15,24 +15,21 @@ import pytest
 from babel_dl.training.checkpoint import read_checkpoint
 from tests.training.examples import ROOT
 
+pytestmark = pytest.mark.usefixtures("hears_ctrl_c")
+
 MAIN = ROOT / "examples" / "fashion_mnist" / "main.py"
 
 
 @contextmanager
 def template(folder: Path, *arguments: str) -> Iterator[subprocess.Popen]:
-    """The template in a process of its own, that ends with the block. Ctrl-C reaches it also where these tests run in the background."""
+    """The template in a process of its own, that ends with the block."""
     environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'backends'}", "MPLBACKEND": "agg", "PYTHONUNBUFFERED": "1"}
     command = [sys.executable, str(MAIN), "--data", "mini", "--epochs", "50", "--logs", str(folder), *arguments]
-    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    with subprocess.Popen(command, env=environment, preexec_fn=_hear_ctrl_c, **streams) as process:
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
             yield process
         finally:
             process.kill()
-
-
-def _hear_ctrl_c() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell starts what it puts into the background with this signal ignored
 
 
 def read_until(process: subprocess.Popen, pattern: str) -> list[str]:

@@ -13,6 +13,8 @@ from babel_dl.training import loop
 from babel_dl.training.callbacks import HOOKS
 from tests.training.examples import At, CrossEntropy, Noisy, Recorder, make_trainer, points, weights_of
 
+pytestmark = pytest.mark.usefixtures("hears_ctrl_c")
+
 NUM_BATCHES = 3  # 20 samples in batches of 8
 NUM_DEV_BATCHES = 2
 one_backend = pytest.mark.parametrize("backend_name", ["torch"])
