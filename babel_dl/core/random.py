@@ -137,6 +137,6 @@ def uniform_from_bits(bits: Tensor) -> Tensor:
 
 def normal_from_bits(bits: Tensor) -> Tensor:
     """Standard normal float32 values, half as many as there are bits. Source: Box and Muller 1958."""
-    half = bits.shape[0] // 2
-    radius = ops.sqrt(-2.0 * ops.log1p(-uniform_from_bits(bits[:half])))
-    return radius * ops.cos(2.0 * math.pi * uniform_from_bits(bits[half:]))
+    half, uniform = bits.shape[0] // 2, uniform_from_bits(bits)
+    radius = ops.sqrt(-2.0 * ops.log1p(-uniform[:half]))
+    return radius * ops.cos(2.0 * math.pi * uniform[half:])
