@@ -25,7 +25,7 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -36,6 +36,7 @@ from babel_dl.core.prediction import evaluation_mode
 from babel_dl.training.diagnosis import explain_evaluation
 from babel_dl.training.metrics.streaming import StreamingMeans
 from babel_dl.training.steps import naming_memory
+from babel_dl.training.turns import num_samples, turns
 
 if TYPE_CHECKING:
     from babel_dl.training.trainer import Trainer
@@ -119,30 +120,27 @@ def tell_of_waiting(trainer: Trainer) -> None:
 
 def train_epoch(trainer: Trainer, data: Any, interrupt: Interrupt) -> dict[str, float]:
     """The training part of one epoch, from `progress.position` on; returns the means over the whole epoch."""
-    callbacks, progress, metrics = trainer.callbacks, trainer.progress, trainer.metrics
-    start, end = callbacks.hears("on_step_start"), callbacks.hears("on_step_end")
-    step, backend, log_every = trainer.compiled_train_step, trainer.backend, trainer.log_every
-    scheduled = [optimizer for optimizer in trainer.optimizers.values() if optimizer.schedule is not None]
+    callbacks, progress, metrics, log_every = trainer.callbacks, trainer.progress, trainer.metrics, trainer.log_every
+    is_heard, times = callbacks.hears("on_step_end"), trainer.epoch_times.begin()
     callbacks.tell("on_train_start", trainer)
     for module in trainer.modules.values():
         module.train()
-    for batch in data.batches(progress.epoch, progress.position):
-        for optimizer in scheduled:
-            optimizer.follow(progress.step)
-        if start:
-            callbacks.tell("on_step_start", trainer)
-        metrics.add(step(batch), num_samples(batch), backend)
-        progress.count_step()
-        if end:
-            callbacks.tell("on_step_end", trainer)
-        if progress.position % log_every == 0:
-            trainer.read_metrics()
-            if callbacks.hears("on_metrics"):
-                callbacks.tell("on_metrics", trainer, metrics.means())
-        if interrupt.is_raised or progress.stop_reason:
-            interrupt.serve()
-            break
+    with closing(turns(trainer, data)) as calls:
+        for count in calls:
+            progress.count_steps(count)
+            if is_heard:
+                with times.of_callbacks():
+                    callbacks.tell("on_step_end", trainer)
+            if progress.position % log_every == 0:
+                trainer.read_metrics()
+                if callbacks.hears("on_metrics"):
+                    with times.of_callbacks():
+                        callbacks.tell("on_metrics", trainer, metrics.means())
+            if interrupt.is_raised or progress.stop_reason:
+                interrupt.serve()
+                break
     trainer.read_metrics()
+    times.end()
     means = metrics.means()
     callbacks.tell("on_train_end", trainer, means)
     return means
@@ -187,10 +185,3 @@ def unchanged_state(trainer: Trainer) -> Iterator[None]:
         for variable, value in kept:
             if not np.array_equal(variable.numpy(), value):
                 variable.assign(value)
-
-
-def num_samples(batch: Any) -> int:
-    """How many samples a batch of arrays has."""
-    while isinstance(batch, tuple):
-        batch = batch[0]
-    return len(batch)

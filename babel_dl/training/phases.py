@@ -27,6 +27,18 @@ class Phases:
         """
         return tuple([step % period == offset for period, offset in self._periods]) if self._periods else ()
 
+    def run_length(self, step: int, most: int) -> int:
+        """How many steps from this one on, at most, have the same phase.
+
+        Args:
+            step: The first of them.
+            most: How many to look at; at least 1.
+        """
+        if not self._periods:
+            return most
+        phase = self.at(step)
+        return next((count for count in range(1, most) if self.at(step + count) != phase), most)
+
     def combinations(self) -> Iterator[int]:
         """A step for each combination of what is due and what is not, but for the one in which everything is.
 

@@ -63,10 +63,14 @@ class Progress:
         epochs_done = bool(self.num_epochs) and self.epoch >= self.num_epochs
         return epochs_done or bool(self.stop_reason) or 0 < self.last_step <= self.step
 
-    def count_step(self) -> None:
-        """A training step was made. Notes when it was the last one."""
-        self.step += 1
-        self.position += 1
+    def count_steps(self, count: int = 1) -> None:
+        """Training steps were made. Notes when the last one was among them.
+
+        Args:
+            count: How many.
+        """
+        self.step += count
+        self.position += count
         if self.step == self.last_step:
             self.stop_reason = self.stop_reason or f"{self.step} steps are done."
         if self.deadline and time.monotonic() >= self.deadline:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -18,9 +18,11 @@ from babel_dl.ops import tree
 from babel_dl.ops.dispatch import narrow, wrap_natives
 from babel_dl.ops.tensor import TensorLike
 from babel_dl.training.first_run import checked_first_run, warn_of_idle_optimizers
+from babel_dl.training.pace import Pace
 from babel_dl.training.phases import Phase
 
 if TYPE_CHECKING:
+    from babel_dl.training.optimizers.base import Optimizer
     from babel_dl.training.trainer import Trainer
 
 TOTAL_LOSS = "loss/total"
@@ -54,8 +56,56 @@ class CompiledStep:
         self._trainer, self.function, self.backend = trainer, step, backend
         self._in_training = in_training
         self._compiled = backend.compile(run, trainer.compile_mode)
+        self._led: Sequence[Optimizer] = ()
+
+        def run_slice(arguments: tuple[Any, tuple[dict[str, Any], ...]], phase: Phase) -> dict[str, Any]:
+            batch, rates = arguments
+            for optimizer, values in zip(self._led, rates, strict=True):
+                optimizer.follow_inside(wrap_natives(values, backend))
+            return run(batch, phase)
+
+        self._steps = backend.compile_steps(run_slice, trainer.compile_mode) if in_training else None
+        self.pace = Pace(trainer.steps_per_call)
         self._is_first = trainer.compile_mode != "off"
         self.batch: Any = ()
+
+    @property
+    def can_loop(self) -> bool:
+        """Whether `run_several` is worth trying."""
+        return self._steps is not None
+
+    @property
+    def is_new(self) -> bool:
+        """Whether it never ran. What it does only every so often is known after its first step."""
+        return self._is_first
+
+    def run_several(self, stacked: tuple[Any, Any], start: int, stop: int, led: Sequence[Optimizer]) -> dict[str, Any] | None:
+        """Training steps in one call.
+
+        Args:
+            stacked: A tree of host arrays (places, batch, ...), and for each of `led` its planned hyperparameters, arrays (places,).
+            start: The place of the first step.
+            stop: The place behind the last one.
+            led: The optimizers that follow a schedule.
+
+        Returns:
+            What the steps reported by name, natives with an axis of steps first. None, and nothing is done, where one by one is faster.
+
+        Raises:
+            As for one step.
+        """
+        if self._steps is None:
+            return None
+        trainer = self._trainer
+        self._led, self.batch = led, tree.map_leaves(lambda leaf: leaf[stop - 1], stacked[0])
+        number = trainer.progress.step
+        trainer.phases.enter(number)
+        phase, was_first = trainer.phases.at(number), self._is_first
+        with naming_memory(self), self._looked_at():
+            values = self._steps(stacked, start, stop, phase)
+        if values is None:
+            self._steps, self._is_first = None, was_first
+        return values
 
     def __call__(self, batch: Any) -> dict[str, Any]:
         """Runs the step; its first run is looked at closely.
@@ -74,16 +124,24 @@ class CompiledStep:
         try:
             if not self._is_first:
                 return self._compiled(narrow(batch), phase)
-            self._is_first = False
-            with checked_first_run(trainer, self.function):
-                numbers = self._compiled(narrow(batch), phase)
-            if self._in_training:
-                warn_of_idle_optimizers(trainer, self.function)
-            return numbers
+            with self._looked_at():
+                return self._compiled(narrow(batch), phase)
         except Exception as error:
             if self.backend.is_out_of_memory(error):
                 raise out_of_memory(self.function, batch, self.backend, error) from error
             raise
+
+    @contextmanager
+    def _looked_at(self) -> Iterator[None]:
+        """Looks closely at what runs in it, if it is the first run."""
+        if not self._is_first:
+            yield
+            return
+        self._is_first = False
+        with checked_first_run(self._trainer, self.function):
+            yield
+        if self._in_training:
+            warn_of_idle_optimizers(self._trainer, self.function)
 
 
 @contextmanager

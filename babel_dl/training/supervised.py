@@ -20,6 +20,7 @@ from babel_dl.training.callbacks.base import Callback
 from babel_dl.training.handover import Handover, takes_inputs, total_of
 from babel_dl.training.inputs import as_loader
 from babel_dl.training.optimizers.base import Optimizer
+from babel_dl.training.pace import AUTO
 from babel_dl.training.steps import TOTAL_LOSS
 from babel_dl.training.trainer import Trainer
 
@@ -45,6 +46,7 @@ class SupervisedTrainer(Trainer):
         config: Kept in checkpoints, for the record.
         accumulate: Over how many steps gradients are averaged before the optimizer moves; 1 for every step.
         precision: In which type the model computes, where it does not say otherwise: "float32", "bfloat16" or "float16".
+        steps_per_call: How many steps may run in one call, "auto" or a number; see `Trainer`.
 
     Raises:
         ArgumentError: A part is of the wrong kind; a class where an instance is needed is the usual slip. Or a number is below 1, or there
@@ -63,8 +65,9 @@ class SupervisedTrainer(Trainer):
         config: Config | None = None,
         accumulate: int = 1,
         precision: str | int = FLOAT32,
+        steps_per_call: int | str = AUTO,
     ) -> None:
-        super().__init__(callbacks, log_every, compile, config, accumulate=accumulate, precision=precision)
+        super().__init__(callbacks, log_every, compile, config, accumulate=accumulate, precision=precision, steps_per_call=steps_per_call)
         model, loss = as_module(model), as_module(loss)
         for name, part, kind in (("model", model, Module), ("loss", loss, Module), ("optimizer", optimizer, Optimizer)):
             if not isinstance(part, kind):

@@ -30,10 +30,12 @@ from babel_dl.training.limits import Limits
 from babel_dl.training.loss_scaling import DynamicLossScale
 from babel_dl.training.metrics.streaming import StreamingMeans
 from babel_dl.training.optimizers.base import Optimizer
+from babel_dl.training.pace import AUTO, check_steps_per_call
 from babel_dl.training.phases import Phases
 from babel_dl.training.progress import Progress
 from babel_dl.training.scopes import Scope
 from babel_dl.training.steps import CompiledStep, build_by_step, missing_evaluation
+from babel_dl.training.times import Times
 from babel_dl.training.updates import Updates
 
 if TYPE_CHECKING:
@@ -51,16 +53,19 @@ class Trainer(PartsHolder, ABC):
         optimizers: By name, for `minimize(..., using=name)`. They may as well be kept in attributes.
         accumulate: Over how many steps gradients are averaged before an optimizer moves; 1 for every step.
         precision: In which type its modules compute, where they do not say otherwise: "float32", "bfloat16" or "float16".
+        steps_per_call: How many steps a backend that can may run in one call. "auto" finds out; nothing else changes with it: numbers,
+            logs, checkpoints and callbacks are those of 1.
 
     Attributes:
         progress: Where training stands.
         metrics: Means over the current epoch so far.
+        epoch_times: How long the training part of the current epoch waited for data, computed, and told callbacks.
         accumulated: Sums of gradients that wait for their optimizer, by name; empty without `accumulate`.
         loss_scale: What keeps gradients in the range of float16; None while no module computes in it. A `DynamicLossScale` of one's
             own may be set before training.
 
     Raises:
-        ArgumentError: `log_every` or `accumulate` is below 1, an optimizer is none, or there is no such precision.
+        ArgumentError: `log_every`, `accumulate` or `steps_per_call` is below 1, an optimizer is none, or there is no such precision.
         CallbackError: A callback is none.
     """
 
@@ -73,6 +78,7 @@ class Trainer(PartsHolder, ABC):
         optimizers: Mapping[str, Optimizer] | None = None,
         accumulate: int = 1,
         precision: str | int = FLOAT32,
+        steps_per_call: int | str = AUTO,
     ) -> None:
         for name, count in (("log_every", log_every), ("accumulate", accumulate)):
             if not isinstance(count, int) or count < 1:
@@ -81,11 +87,13 @@ class Trainer(PartsHolder, ABC):
 
         self.callbacks = CallbackList(default_callbacks() if callbacks is None else callbacks)
         self.log_every = log_every
+        self.steps_per_call = check_steps_per_call(type(self).__name__, steps_per_call)
         self.compile_mode = compile
         self.config = config
         self.seed = current_seed()
         self.progress = Progress()
         self.metrics = StreamingMeans()
+        self.epoch_times = Times()
         self.compiled_train_step: Callable[[Any], dict[str, Any]] = self._not_ready
         self.compiled_evaluate_step: Callable[[Any], dict[str, Any]] = self._not_ready
         self.accumulate = accumulate
@@ -289,6 +297,8 @@ class Trainer(PartsHolder, ABC):
         self.place_parts()
         backend = self.backend
         check_mode(backend, self.compile_mode)
+        for optimizer in self.optimizers.values():
+            optimizer.leader = optimizer.schedule
         self.callbacks.tell("on_prepare", self)
         if not any(module.variables for module in self.modules.values()):
             logging.info("Build Model")

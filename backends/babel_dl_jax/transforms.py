@@ -13,6 +13,7 @@ from babel_dl.backend.contract import Native, Transforms, Tree
 from babel_dl.errors import ArgumentError, did_you_mean
 from babel_dl_jax.creation import place_in_force, receive
 from babel_dl_jax.gradients import value_and_grad
+from babel_dl_jax.loops import CompiledSteps
 from babel_dl_jax.programs import Compiled, latest
 from babel_dl_jax.tracing import Cell, Frame, muted
 from babel_dl_jax.trees import flatten, rebuild
@@ -47,9 +48,17 @@ class JaxTransforms(Transforms):
         Raises:
             ArgumentError: There is no such mode.
         """
-        if mode not in ("auto", "off"):
-            raise ArgumentError(f"JAX cannot compile with mode {mode!r}.{did_you_mean(mode, ('auto', 'off'))}")
+        _check_mode(mode)
         return Compiled(fn, self._receive, is_eager=mode == "off")
+
+    def compile_steps(self, fn: Callable[[Tree, Tree], Tree], mode: str = "auto") -> CompiledSteps | None:
+        """A `lax.fori_loop` in one program, see `loops.py`; None for "off".
+
+        Raises:
+            ArgumentError: There is no such mode.
+        """
+        _check_mode(mode)
+        return None if mode == "off" else CompiledSteps(fn, self._receive)
 
     @property
     def compile_modes(self) -> tuple[str, ...]:
@@ -80,3 +89,8 @@ class JaxTransforms(Transforms):
 
     def _receive(self, leaf: np.ndarray | np.generic) -> Native:
         return receive(leaf, place_in_force(self))
+
+
+def _check_mode(mode: str) -> None:
+    if mode not in ("auto", "off"):
+        raise ArgumentError(f"JAX cannot compile with mode {mode!r}.{did_you_mean(mode, ('auto', 'off'))}")

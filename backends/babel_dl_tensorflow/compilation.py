@@ -32,13 +32,26 @@ class _Place:
         self.position = position
 
 
-class _Trace(NamedTuple):
+class Trace(NamedTuple):
     """A traced function, what it reads besides its arguments, and the tree of its results with a place for each tensor."""
 
     concrete: Any
     captured: list[Any]
     dtypes: list[tf.DType]
     results: Tree
+
+    @classmethod
+    def of(cls, concrete: Any, results: Tree) -> "Trace":
+        """Of a concrete function; `results` has a place for each of its outputs."""
+        return cls(concrete, list(concrete.captured_inputs), [output.dtype for output in concrete.outputs], results)
+
+    def run(self, leaves: list[Native]) -> Tree:
+        """The results for these arguments, all of them tensors."""
+        if could_possibly_record():
+            outputs = self.concrete(*leaves)
+        else:
+            outputs = raw.StatefulPartitionedCall(args=leaves + self.captured, Tout=self.dtypes, f=self.concrete)
+        return _filled(self.results, outputs)
 
 
 class Compiled:
@@ -56,28 +69,30 @@ class Compiled:
         self._fn = fn
         self._is_traced = is_traced
         self._with_xla = with_xla
-        self._traces: dict[Any, _Trace] = {}
+        self._traces: dict[Any, Trace] = {}
 
     def __call__(self, *args: Tree, **kwargs: Tree) -> Tree:
         leaves: list[Native] = []
-        signature = (device_in_force(self._backend), self._flatten((args, kwargs), leaves))
+        signature = (device_in_force(self._backend), self.flatten((args, kwargs), leaves))
         if not (self._is_traced and tf.executing_eagerly()):  # inside of another trace this one becomes a part of it
             return self._call(_emptied((args, kwargs), _ARRAYS, []), leaves)
         trace = self._traces.get(signature)
         if trace is None:
-            trace = self._traces[signature] = self._trace(_emptied((args, kwargs), _ARRAYS, []), leaves)
-        if could_possibly_record():
-            outputs = trace.concrete(*leaves)
-        else:
-            outputs = raw.StatefulPartitionedCall(args=leaves + trace.captured, Tout=trace.dtypes, f=trace.concrete)
-        return _filled(trace.results, outputs)
+            trace = self._traces[signature] = self.trace((args, kwargs), leaves)
+        return trace.run(leaves)
 
     def _call(self, arguments: Tree, natives: Sequence[Native]) -> Tree:
         args, kwargs = _filled(arguments, natives)
         return self._fn(*args, **kwargs)
 
-    def _trace(self, arguments: Tree, leaves: list[Native]) -> _Trace:
-        results: list[Tree] = []
+    def trace(self, arguments: Tree, leaves: list[Native]) -> Trace:
+        """The function, traced for arguments like these.
+
+        Args:
+            arguments: The positional ones and the named ones.
+            leaves: Their tensors, from `flatten`; shapes and types matter.
+        """
+        arguments, results = _emptied(arguments, _ARRAYS, []), []
 
         def traced(*natives: Native) -> list[Native]:
             outputs: list[Native] = []
@@ -90,20 +105,20 @@ class Compiled:
             if self._with_xla:  # the call below runs a function's body as it is; a call inside of that body goes to XLA
                 compiled = concrete
                 concrete = tf.function(lambda *natives: compiled(*natives), autograph=False).get_concrete_function(*specs)
-        return _Trace(concrete, list(concrete.captured_inputs), [output.dtype for output in concrete.outputs], results[0])
+        return Trace.of(concrete, results[0])
 
-    def _flatten(self, tree: Tree, leaves: list[Native]) -> Any:
+    def flatten(self, tree: Tree, leaves: list[Native]) -> Any:
         """Appends the tensors of a tree to `leaves`; returns the rest as a key, with shape and dtype for each tensor."""
         kind = type(tree)
         if kind is EagerTensor:
             leaves.append(tree)
             return tuple(tree.shape), tree.dtype
         if isinstance(tree, tuple | list):
-            return kind, *[self._flatten(item, leaves) for item in tree]
+            return kind, *[self.flatten(item, leaves) for item in tree]
         if isinstance(tree, dict):
-            return kind, tuple(tree), *[self._flatten(item, leaves) for item in tree.values()]
+            return kind, tuple(tree), *[self.flatten(item, leaves) for item in tree.values()]
         if isinstance(tree, np.ndarray | np.generic):
-            return self._flatten(self._backend.asarray(tree, tree.dtype.name), leaves)
+            return self.flatten(self._backend.asarray(tree, tree.dtype.name), leaves)
         if isinstance(tree, TENSORS):
             leaves.append(tf.convert_to_tensor(tree))
             return tree.shape, tree.dtype
@@ -111,7 +126,7 @@ class Compiled:
 
 
 def _emptied(tree: Tree, kinds: tuple[type, ...], found: list[Any]) -> Tree:
-    """The tree with a place for each leaf of these kinds, which are appended to `found`, in the order of `Compiled._flatten`."""
+    """The tree with a place for each leaf of these kinds, which are appended to `found`, in the order of `Compiled.flatten`."""
 
     def replace(leaf: Any) -> Any:
         if not isinstance(leaf, kinds):

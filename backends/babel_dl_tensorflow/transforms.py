@@ -15,6 +15,7 @@ from babel_dl.backend.contract import Native, Storage, Transforms, Tree
 from babel_dl.errors import ArgumentError, did_you_mean
 from babel_dl_tensorflow.compilation import Compiled, map_leaves
 from babel_dl_tensorflow.creation import EagerTensor, device_names
+from babel_dl_tensorflow.loops import CompiledSteps
 
 XLA = "xla"
 
@@ -52,10 +53,22 @@ class TensorFlowTransforms(Transforms):
         Raises:
             ArgumentError: There is no such mode.
         """
+        self._check_mode(mode)
+        return Compiled(self, fn, mode != "off", mode == XLA)
+
+    def compile_steps(self, fn: Callable[[Tree, Tree], Tree], mode: str = "auto") -> CompiledSteps | None:
+        """A `tf.while_loop` over the function that `compile` would call, see `loops.py`; None for "off".
+
+        Raises:
+            ArgumentError: There is no such mode.
+        """
+        self._check_mode(mode)
+        return None if mode == "off" else CompiledSteps(Compiled(self, fn, True, mode == XLA), self)
+
+    def _check_mode(self, mode: str) -> None:
         known = ("auto", "off", *self.compile_modes)
         if mode not in known:
             raise ArgumentError(f"compile: backend 'tensorflow' has no mode {mode!r}.{did_you_mean(mode, known)}")
-        return Compiled(self, fn, mode != "off", mode == XLA)
 
     @property
     def compile_modes(self) -> tuple[str, ...]:

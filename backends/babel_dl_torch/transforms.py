@@ -71,6 +71,9 @@ class TorchTransforms(Transforms):
 
         return call
 
+    def compile_steps(self, fn: Callable[[Tree, Tree], Tree], mode: str = "auto") -> None:
+        """None: a call in Python is all there is, and costs next to nothing."""
+
     @property
     def compile_modes(self) -> tuple[str, ...]:
         """`inductor`: for long runs of small models; it wants a C++ compiler, and takes some ten seconds at the second call."""

@@ -64,7 +64,8 @@ def test_a_schedule_takes_the_optimizer_itself(backend):
     trainer = Ensemble()
     schedule = LearningRateUpdateCallback(Exponential(0.5, 0.0), optimizer=trainer.rules["second"])
     schedule.on_prepare(trainer)
-    schedule.on_step_start(trainer)
+    for optimizer in trainer.optimizers.values():
+        optimizer.follow(0)
     assert (trainer.rules["second"].learning_rate, trainer.rules["first"].learning_rate) == (0.5, 0.1)
 
 

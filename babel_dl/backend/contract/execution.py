@@ -91,6 +91,26 @@ class Transforms(ABC):
             mode: "auto" for what is fastest as a rule, "off" for none, or a word that this backend lists in `compile_modes`.
         """
 
+    @abstractmethod
+    def compile_steps(self, fn: Callable[[Tree, Tree], Tree], mode: str = "auto") -> Callable[[Tree, int, int, Tree], Tree | None] | None:
+        """Many runs of `fn` in one call, for steps so short that the call costs as much as the work.
+
+            run(stacked, start, stop, constants):   for i in range(start, stop): fn(slice i of stacked, constants)
+
+        What a run assigns the next one reads. A run gives the same bits however many of them a call makes. Variables and errors are as
+        with `compile`. Arrays in `stacked` must not be refilled as long as they are passed.
+
+        Args:
+            fn: Takes a tree of natives and a tree of hashable constants; returns a tree whose natives keep their shapes.
+            mode: As for `compile`.
+
+        Returns:
+            None where a call costs next to nothing, or nothing is compiled. Else a function of a tree of arrays with a leading axis of
+            one length, two positions on it, and the constants. It returns the results along a new first axis, in the order of the runs;
+            behind them it may be longer. It returns None, and has done nothing, for a function that is slower in a loop: call that
+            one by one.
+        """
+
     @property
     @abstractmethod
     def compile_modes(self) -> tuple[str, ...]:

@@ -17,13 +17,14 @@ from babel_dl.testing.conformance.neural import NeuralConformance
 from babel_dl.testing.conformance.reduction import ReductionConformance
 from babel_dl.testing.conformance.shape import ShapeConformance
 from babel_dl.testing.conformance.state import StateConformance
+from babel_dl.testing.conformance.steps_in_calls import StepsInCallsConformance
 from babel_dl.testing.conformance.trees import TreeConformance
 
 
 class BackendConformance(
     CreationConformance, CastConformance, DeviceConformance, ElementwiseConformance, ShapeConformance, ReductionConformance,
     NeuralConformance, StateConformance, GradientConformance, InputGradientConformance, SecondGradientConformance,
-    CompilationConformance, TraceShapesConformance, TreeConformance, KernelConformance,
+    CompilationConformance, StepsInCallsConformance, TraceShapesConformance, TreeConformance, KernelConformance,
 ):
     """Holds a backend against every promise of the contract. Inherit, name the backend, and let pytest collect the class.
 

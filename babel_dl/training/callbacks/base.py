@@ -38,6 +38,14 @@ class Callback:
         if cls.on_failure not in (STOP, REPORT):
             raise CallbackError(f'{cls.__name__}.on_failure is "{STOP}" or "{REPORT}", and not {cls.on_failure!r}.')
 
+    def steps_until_told(self, trainer: Trainer) -> int:
+        """How many steps may run in one call until `on_step_end` must be called again. Looked at only where that is overwritten.
+
+        Returns:
+            1 for after every step, the default. More lets a backend run short steps together; `on_step_end` may still come earlier.
+        """
+        return 1
+
     def on_prepare(self, trainer: Trainer) -> None:
         """Modules are about to be built; no checkpoint is loaded yet. May come several times."""
 

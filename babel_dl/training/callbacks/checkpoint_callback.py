@@ -55,6 +55,10 @@ class CheckpointCallback(Callback):
             self.folder = run_folder() / "checkpoints"
         return CheckpointStore(self.folder)
 
+    def steps_until_told(self, trainer: Trainer) -> int:
+        """Up to the next step that is saved."""
+        return 1 << 30 if self.every_steps is None else self.every_steps - trainer.step % self.every_steps
+
     def on_step_end(self, trainer: Trainer) -> None:
         """Saves `latest` every so many steps."""
         if self.every_steps is not None and trainer.step % self.every_steps == 0:

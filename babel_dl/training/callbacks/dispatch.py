@@ -64,6 +64,10 @@ class CallbackList:
                     ) from error
                 self._report(callback, hook)
 
+    def steps_until_told(self, trainer: Trainer) -> int:
+        """How many steps may run until somebody has to be told of `on_step_end`; see `Callback.steps_until_told`."""
+        return min([callback.steps_until_told(trainer) for callback, _ in self._plans["on_step_end"]], default=1 << 30)
+
     def release(self, trainer: Trainer) -> None:
         """Lets every callback take back what it had put in force; nothing happens where nothing is."""
         for callback in self.callbacks:

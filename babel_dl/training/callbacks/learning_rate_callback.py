@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class LearningRateUpdateCallback(Callback):
-    """Sets the learning rate before each training step to what a schedule says, and the momentum where the schedule moves it.
+    """Lets an optimizer follow a schedule: the learning rate from step to step, and the momentum where the schedule moves it.
 
     The schedule is a function of `trainer.step`: it does not advance on dev data, and a resumed run finds its place by itself.
 
@@ -33,7 +33,6 @@ class LearningRateUpdateCallback(Callback):
             raise ArgumentError(f"LearningRateUpdateCallback needs a schedule, and got {schedule!r}. {hint}")
         self.schedule = schedule
         self.name = optimizer
-        self._target: Optimizer | None = None
         self._moves_momentum = schedule.momentum(0) is not None
 
     def _optimizer(self, trainer: Trainer) -> Optimizer:
@@ -49,8 +48,8 @@ class LearningRateUpdateCallback(Callback):
         )
 
     def on_prepare(self, trainer: Trainer) -> None:
-        """Finds the optimizer, and lets its momentum move, if the schedule moves it."""
-        optimizer = self._target = self._optimizer(trainer)
+        """Gives the optimizer its leader, and lets its momentum move, if the schedule moves it."""
+        optimizer = self._optimizer(trainer)
         if optimizer.schedule is not None:
             raise CallbackError(
                 f"{type(optimizer).__name__} follows the schedule it was made with, {optimizer.schedule!r}, and a "
@@ -58,12 +57,4 @@ class LearningRateUpdateCallback(Callback):
             )
         if self._moves_momentum and optimizer.momentum_name is not None:
             optimizer.let_move(optimizer.momentum_name)
-
-    def on_step_start(self, trainer: Trainer) -> None:
-        """Sets what the schedule says for this step."""
-        optimizer = self._target or self._optimizer(trainer)
-        optimizer.learning_rate = self.schedule(trainer.step)
-        if self._moves_momentum and optimizer.momentum_name is not None:
-            momentum = self.schedule.momentum(trainer.step)
-            if momentum is not None:
-                optimizer.set(optimizer.momentum_name, momentum)
+        optimizer.leader = self.schedule

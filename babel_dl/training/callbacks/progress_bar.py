@@ -46,6 +46,10 @@ class ProgressBar(Callback):
         console = self._bar.console
         self._console_before = logging.set_console(lambda line: console.print(line, markup=False, highlight=False, soft_wrap=True))
 
+    def steps_until_told(self, trainer: Trainer) -> int:
+        """The bar may move by many steps."""
+        return 1 << 30
+
     def on_step_end(self, trainer: Trainer) -> None:
         """Moves the bar."""
         if self._bar is not None:

@@ -107,6 +107,10 @@ class WeightAveragingCallback(Callback):
             self.on_step_end(trainer)
         self._step = trainer.step
 
+    def steps_until_told(self, trainer: Trainer) -> int:
+        """Up to the next step that is averaged."""
+        return self.every - trainer.step % self.every
+
     def on_step_end(self, trainer: Trainer) -> None:
         """Updates the averages, if it is time."""
         self._step = trainer.step

@@ -105,23 +105,24 @@ class StreamingMeans:
     def reset(self) -> None:
         """Forgets everything, what was not read yet included."""
         self._means: dict[str, StreamingMean] = {}
-        self._kept: list[tuple[Mapping[str, Any], int, Backend]] = []
+        self._kept: list[_Kept] = []
         self._num_read = 0
         self._non_finite: NonFinite | None = None
 
-    def add(self, values: Mapping[str, Any], num_samples: int, backend: Backend) -> None:
-        """Keeps the scalars of one update, unread.
+    def add(self, values: Mapping[str, Any], num_samples: int, backend: Backend, updates: int | None = None) -> None:
+        """Keeps the scalars of one update, or of several, unread.
 
         Args:
-            values: Scalars by name, natives or handles: means over the samples.
-            num_samples: How many samples they are about; at least 1.
+            values: Scalars by name, natives or handles: means over the samples. Of several updates natives with an axis for these first.
+            num_samples: How many samples each update is about; at least 1.
             backend: Whose natives they are.
+            updates: How many entries of that axis count, from its start; None for scalars of one update.
 
         Raises:
             ArgumentError: `num_samples` is below 1.
         """
         _check_count(num_samples)
-        self._kept.append((values, num_samples, backend))
+        self._kept.append(_Kept(values, num_samples, backend, updates))
 
     def flush(self) -> NonFinite | None:
         """Reads the scalars that are kept, and adds them to the means.
@@ -133,15 +134,22 @@ class StreamingMeans:
             ShapeError: A value is not a scalar.
         """
         kept, self._kept = self._kept, []
-        numbers = iter(_read_all(kept))
-        for values, num_samples, _ in kept:
-            for name in values:
-                number = next(numbers)
-                self._means.setdefault(name, StreamingMean()).update(number, num_samples)
-                if self._non_finite is None and not math.isfinite(number):
-                    self._non_finite = NonFinite(name, self._num_read, number)
-            self._num_read += 1
+        numbers = iter(_read_all([one for one in kept if one.updates is None]))
+        for one in kept:
+            if one.updates is None:
+                self._take([(name, next(numbers)) for name in one.values], one.num_samples)
+                continue
+            columns = [(name, _read_column(name, value, one)) for name, value in one.values.items()]
+            for update in range(one.updates):
+                self._take([(name, column[update]) for name, column in columns], one.num_samples)
         return self._non_finite
+
+    def _take(self, numbers: list[tuple[str, float]], num_samples: int) -> None:
+        for name, number in numbers:
+            self._means.setdefault(name, StreamingMean()).update(number, num_samples)
+            if self._non_finite is None and not math.isfinite(number):
+                self._non_finite = NonFinite(name, self._num_read, number)
+        self._num_read += 1
 
     def means(self) -> dict[str, float]:
         """The means by name, in the order in which the names came up.
@@ -171,11 +179,25 @@ class StreamingMeans:
         self._num_read, self._means = int(state["num_updates"]), means
 
 
-def _read_all(kept: Sequence[tuple[Mapping[str, Any], int, Backend]]) -> list[float]:
+class _Kept(NamedTuple):
+    values: Mapping[str, Any]
+    num_samples: int
+    backend: Backend
+    updates: int | None
+
+
+def _read_column(name: str, native: Any, kept: _Kept) -> list[float]:
+    column = kept.backend.to_numpy(native)
+    if column.shape[1:] not in ((), (1,)):
+        raise ShapeError(f"The mean of {name!r} needs scalars, and got shape {column.shape[1:]}. Take its mean() first.")
+    return [float(number) for number in column[: kept.updates].reshape(-1)]
+
+
+def _read_all(kept: Sequence[_Kept]) -> list[float]:
     scalars = [
-        (backend, name, value.native if isinstance(value, TensorLike) else value)
-        for values, _, backend in kept
-        for name, value in values.items()
+        (one.backend, name, value.native if isinstance(value, TensorLike) else value)
+        for one in kept
+        for name, value in one.values.items()
     ]
     for backend, name, native in scalars:
         if backend.shape(native) not in ((), (1,)):

@@ -52,6 +52,7 @@ class Optimizer(ABC):
         self, initial_lr: float | LearningRateSchedule, clip_norm: float | None = None, clip_value: float | None = None
     ) -> None:
         self.schedule, rate = (initial_lr, initial_lr(0)) if isinstance(initial_lr, LearningRateSchedule) else (None, initial_lr)
+        self._leader = self.schedule
         self.initial_lr = self.checked("initial_lr", rate)
         self.clip_norm = None if clip_norm is None else self.checked("clip_norm", clip_norm, open_low=True)
         self.clip_value = None if clip_value is None else self.checked("clip_value", clip_value, open_low=True)
@@ -209,18 +210,57 @@ class Optimizer(ABC):
             if name in self._state:
                 self._state[name].fill(value)
 
+    @property
+    def leader(self) -> LearningRateSchedule | None:
+        """The schedule that trainers follow from step to step: the optimizer's own, or the one of a callback."""
+        return self._leader
+
+    @leader.setter
+    def leader(self, schedule: LearningRateSchedule | None) -> None:
+        """For the time of a training; `schedule` stays what it was."""
+        self._leader = schedule
+
     def follow(self, step: int) -> None:
         """Sets what the schedule says for a step: the learning rate, and the momentum where it moves that. Trainers call it.
 
         Args:
             step: Training steps made before this one.
         """
-        if self.schedule is None:
-            return
-        self.learning_rate = self.schedule(step)
-        momentum = self.schedule.momentum(step)
+        for name, value in self._wanted(step).items():
+            self.set(name, value)
+
+    def planned(self, steps: range) -> dict[str, np.ndarray]:
+        """What the schedule says for several steps, for a compiled function that makes them all.
+
+        Args:
+            steps: Their numbers.
+
+        Returns:
+            For each hyperparameter that moves a float32 array of shape (steps,).
+        """
+        wanted = [self._wanted(step) for step in steps]
+        return {name: np.array([values[name] for values in wanted], np.float32) for name in wanted[0]}
+
+    def follow_inside(self, values: dict[str, Tensor]) -> None:
+        """Sets hyperparameters inside of a compiled function.
+
+        Args:
+            values: Scalars by name, from one place of what `planned` returned.
+        """
+        for name, value in values.items():
+            self._state[name].assign(value)
+
+    def note(self, step: int) -> None:
+        """Takes note that `follow_inside` set what the schedule says for a step."""
+        self._moving.update(self._wanted(step))
+
+    def _wanted(self, step: int) -> dict[str, float]:
+        if self._leader is None:
+            return {}
+        values, momentum = {"learning_rate": self._leader(step)}, self._leader.momentum(step)
         if momentum is not None and self.momentum_name in self._moving:
-            self.set(self.momentum_name, momentum)
+            values[self.momentum_name] = momentum
+        return values
 
     @property
     def learning_rate(self) -> float:
