@@ -35,8 +35,8 @@ from babel_dl.core.native.randomness import unchanged_native_random_state
 from babel_dl.core.prediction import evaluation_mode
 from babel_dl.training.diagnosis import explain_evaluation
 from babel_dl.training.metrics.streaming import StreamingMeans
-from babel_dl.training.steps import naming_memory
-from babel_dl.training.turns import num_samples, turns
+from babel_dl.training.steps import naming_memory, num_samples
+from babel_dl.training.turns import turns
 
 if TYPE_CHECKING:
     from babel_dl.training.trainer import Trainer

@@ -55,7 +55,11 @@ class CompiledStep:
 
         self._trainer, self.function, self.backend = trainer, step, backend
         self._in_training = in_training
-        self._compiled = backend.compile(run, trainer.compile_mode)
+        mode = trainer.train_mode if in_training else trainer.compile_mode
+        self._compiled = backend.compile(run, mode)
+        self._usual, self._rare = trainer.usual_batch, self._compiled
+        if mode != trainer.compile_mode:  # a graph that was chosen for its length of use is for the batches that come often
+            self._rare = backend.compile(run, trainer.compile_mode)
         self._led: Sequence[Optimizer] = ()
 
         def run_slice(arguments: tuple[Any, tuple[dict[str, Any], ...]], phase: Phase) -> dict[str, Any]:
@@ -121,11 +125,12 @@ class CompiledStep:
         self.batch = batch
         trainer.phases.enter(number)
         phase = () if number is None else trainer.phases.at(number)
+        compiled = self._compiled if self._rare is self._compiled or num_samples(batch) == self._usual else self._rare
         try:
             if not self._is_first:
-                return self._compiled(narrow(batch), phase)
+                return compiled(narrow(batch), phase)
             with self._looked_at():
-                return self._compiled(narrow(batch), phase)
+                return compiled(narrow(batch), phase)
         except Exception as error:
             if self.backend.is_out_of_memory(error):
                 raise out_of_memory(self.function, batch, self.backend, error) from error
@@ -173,13 +178,7 @@ def build_by_step(trainer: Trainer, batch: Any, backend: Backend) -> None:
     Raises:
         OutOfMemoryError: One sample alone is too much.
     """
-    leaves = [leaf[:1] if isinstance(leaf, np.ndarray) else leaf for leaf in tree.leaves(narrow(batch))]
-
-    def run(step: Callable[[Any], Any], *natives: Any) -> None:
-        handles = iter(natives)
-        trainer._updates.begin(True)
-        run_step(step, wrap_natives(tree.map_leaves(lambda leaf: next(handles), batch), backend))
-
+    run, leaves = _one_sample(trainer, batch)
     trainer.phases.enter(None)
     try:
         with dry_run():
@@ -195,6 +194,41 @@ def build_by_step(trainer: Trainer, batch: Any, backend: Backend) -> None:
         if backend.is_out_of_memory(error):
             raise out_of_memory(trainer.train_step, tree.map_leaves(lambda leaf: leaf[:1], batch), backend, error) from error
         raise
+
+
+def _one_sample(trainer: Trainer, batch: Any) -> tuple[Callable[..., None], list[Any]]:
+    """A function that runs a step on the leaves of a batch, and the leaves of its first sample."""
+
+    def run(step: Callable[[Any], Any], *natives: Any) -> None:
+        handles = iter(natives)
+        trainer._updates.begin(True)
+        run_step(step, wrap_natives(tree.map_leaves(lambda leaf: next(handles), batch), trainer.backend))
+
+    return run, [leaf[:1] if isinstance(leaf, np.ndarray) else leaf for leaf in tree.leaves(narrow(batch))]
+
+
+def advised_mode(trainer: Trainer, batch: Any, scale: int, num_steps: int) -> str:
+    """The mode of `compile` that pays for so many training steps, where the trainer leaves it to the backend.
+
+    Args:
+        trainer: Prepared.
+        batch: Numpy arrays; the first sample is used.
+        scale: Samples in a batch.
+        num_steps: How many steps the whole run has; 0 if nobody knows.
+    """
+    if trainer.compile_mode != "auto" or not num_steps:
+        return trainer.compile_mode
+    run, leaves = _one_sample(trainer, batch)
+    trainer.phases.enter(None)
+    with dry_run():
+        return trainer.backend.advise_mode(partial(run, trainer.train_step), leaves, scale, num_steps)
+
+
+def num_samples(batch: Any) -> int:
+    """How many samples a batch of arrays has."""
+    while isinstance(batch, tuple):
+        batch = batch[0]
+    return len(batch)
 
 
 def out_of_memory(step: Callable[[Any], Any], batch: Any, backend: Backend, error: BaseException) -> OutOfMemoryError:

@@ -34,7 +34,7 @@ from babel_dl.training.pace import AUTO, check_steps_per_call
 from babel_dl.training.phases import Phases
 from babel_dl.training.progress import Progress
 from babel_dl.training.scopes import Scope
-from babel_dl.training.steps import CompiledStep, build_by_step, missing_evaluation
+from babel_dl.training.steps import CompiledStep, advised_mode, build_by_step, missing_evaluation
 from babel_dl.training.times import Times
 from babel_dl.training.updates import Updates
 
@@ -59,6 +59,7 @@ class Trainer(PartsHolder, ABC):
     Attributes:
         progress: Where training stands.
         metrics: Means over the current epoch so far.
+        usual_batch: Samples in a batch of its training loader; 0 where the loader does not say.
         epoch_times: How long the training part of the current epoch waited for data, computed, and told callbacks.
         accumulated: Sums of gradients that wait for their optimizer, by name; empty without `accumulate`.
         loss_scale: What keeps gradients in the range of float16; None while no module computes in it. A `DynamicLossScale` of one's
@@ -90,6 +91,8 @@ class Trainer(PartsHolder, ABC):
         self.steps_per_call = check_steps_per_call(type(self).__name__, steps_per_call)
         self.compile_mode = compile
         self.config = config
+        self.usual_batch = 0
+        self._advised = compile
         self.seed = current_seed()
         self.progress = Progress()
         self.metrics = StreamingMeans()
@@ -194,6 +197,11 @@ class Trainer(PartsHolder, ABC):
         return first.backend if first is not None else current_backend()
 
     @property
+    def train_mode(self) -> str:
+        """How the training step is compiled: as was asked for, or, for "auto", in the mode that pays for a run as long as this one."""
+        return self._advised if self.compile_mode == "auto" else self.compile_mode
+
+    @property
     def step(self) -> int:
         """Training steps made so far."""
         return self.progress.step
@@ -266,6 +274,7 @@ class Trainer(PartsHolder, ABC):
         if resume:
             state.restore(self, self._checkpoint_to_resume(resume))
         self.progress.enter(limits, len(train_loader))
+        self._choose_mode(example_batch(train_loader), train_loader)
         if debug:
             rehearsal.rehearse(self, train_loader, dev_loader)
         if self.progress.is_over:
@@ -275,6 +284,19 @@ class Trainer(PartsHolder, ABC):
                 return {}
             return loop.evaluate(self, train_loader if dev_loader is None else dev_loader)
         return loop.run_fit(self, train_loader, dev_loader)
+
+    def _choose_mode(self, batch: Any, loader: Any) -> None:
+        """Asks the backend what pays for the whole run, from its first step on, so that a resumed run is compiled alike."""
+        progress = self.progress
+        ends = [end for end in (progress.last_step, progress.num_epochs * progress.steps_per_epoch) if end]
+        self.usual_batch = getattr(loader, "batch_size", 0)
+        before, mode = self.train_mode, advised_mode(self, batch, self.usual_batch, min(ends, default=0) if self.usual_batch else 0)
+        if mode not in (before, "auto"):
+            logging.info(
+                f"Compiles the training step with {mode!r}: its operations are short, and {min(ends)} steps repay it. "
+                f'To leave it off: compile="off".'
+            )
+        self._advised = mode
 
     def evaluate(self, data: Any) -> dict[str, float]:
         """The means of all numbers over all samples of a loader or dataset, in evaluation mode.
@@ -321,7 +343,8 @@ class Trainer(PartsHolder, ABC):
         learning = [(id(variable), variable.trainable) for module in modules for variable in module.variables]
         moving = [optimizer.moving_names for optimizer in self.optimizers.values()]
         parts = [*self.optimizers.values(), *(inner for module in modules for inner in module.modules.values())]
-        plan = (backend, self.compile_mode, self.accumulate, parts, learning, moving, policies_of(modules))
+        modes = (self.compile_mode, self.train_mode, self.usual_batch)
+        plan = (backend, modes, self.accumulate, parts, learning, moving, policies_of(modules))
         if plan == self._plan:
             return
         self._plan = plan

@@ -17,7 +17,7 @@ from babel_dl.data.chunks import Chunk, capacity_of, chunks
 from babel_dl.ops import tree
 from babel_dl.ops.dispatch import narrow
 from babel_dl.training.pace import AUTO, MAX_BYTES, MAX_STEPS
-from babel_dl.training.steps import CompiledStep
+from babel_dl.training.steps import CompiledStep, num_samples
 
 if TYPE_CHECKING:
     from babel_dl.training.trainer import Trainer
@@ -111,10 +111,3 @@ def timed(trainer: Trainer, batches: Iterable[Any]) -> Iterator[Any]:
         if batch is None:
             return
         yield batch
-
-
-def num_samples(batch: Any) -> int:
-    """How many samples a batch of arrays has."""
-    while isinstance(batch, tuple):
-        batch = batch[0]
-    return len(batch)

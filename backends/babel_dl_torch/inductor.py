@@ -18,7 +18,7 @@ from torch.fx import GraphModule
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from babel_dl.backend.contract import Tree
-from babel_dl_torch.state import WRITTEN, Cell, SharedCell, cells_by_tensor
+from babel_dl_torch.state import WRITTEN, Cell, SharedCell, cells_by_tensor, held_tensors, restore
 from babel_dl_torch.tracing import TRACING, is_tracing
 from babel_dl_torch.trees import exchange, map_tree, signature, tensors_in
 
@@ -52,10 +52,11 @@ class _Program:
 
 
 class InductorFunction:
-    """A function that is compiled for each signature of its arguments: first call as it is, second call traced, then by the graph.
+    """A function that is compiled for each signature of its arguments. Every call runs the graph, the first one too, so that a run that is
+    resumed gives the bits of the run that went on; but for a call that makes variables, which runs as it is.
 
-    The first call makes the variables that do not exist yet. A function whose results carry gradients is never compiled: the graph would
-    cut them off. Arguments are trees of tensors and hashable constants.
+    A function whose results carry gradients is never compiled: the graph would cut them off. Arguments are trees of tensors and hashable
+    constants.
     """
 
     def __init__(self, fn: Callable[..., Tree]) -> None:
@@ -69,18 +70,27 @@ class InductorFunction:
         tensors: list[Tensor] = []
         key = (torch.is_grad_enabled(), signature(arguments, tensors))
         program = self._programs.get(key)
+        if program is None and key in self._programs:
+            return self._fn(*arguments)
         if program is not None and program.is_valid():
             return program(tensors)
-        if key in self._programs:
-            return self._compile(key, arguments, tensors)
-        result = self._fn(*arguments)
-        if not any(tensor.requires_grad for tensor in tensors_in(result)):
-            self._programs[key] = None
-        return result
-
-    def _compile(self, key: Hashable, arguments: Tree, tensors: list[Tensor]) -> Tree:
-        results: list[Tree] = []
         written: dict[Cell, Tensor] = {}
+        with _Undo(written) as undo:
+            traced, results = self._write_down(arguments, tensors, written)
+            if undo.has_new_cells():  # what they held at first is gone: this run counts, and the next one is written down
+                return undo.keep(results)
+            graph, constants = _with_constants_as_inputs(traced)
+            states, assigned = _cells_of(constants, written), _replaced(written)
+        if any(tensor.requires_grad for tensor in tensors_in(results)):
+            self._programs[key] = None
+            return self._fn(*arguments)
+        run = _by_inductor(graph, [*tensors, *constants])
+        program = self._programs[key] = _Program(run, states, _trainable(states), assigned, map_tree(_emptied, results))
+        return program(tensors)
+
+    def _write_down(self, arguments: Tree, tensors: list[Tensor], written: dict[Cell, Tensor]) -> tuple[GraphModule, Tree]:
+        """Runs the function for real; the graph of what it did, and its results."""
+        results: list[Tree] = []
 
         def record(*replaced: Tensor) -> list[Tensor]:
             results.append(self._fn(*exchange(arguments, replaced)))
@@ -88,18 +98,48 @@ class InductorFunction:
 
         tracing, journal = TRACING.set(True), WRITTEN.set(written)
         try:
-            traced = make_fx(record)(*tensors)
+            return make_fx(record)(*tensors), results[0]
         finally:
             TRACING.reset(tracing)
             WRITTEN.reset(journal)
-            if (outer := WRITTEN.get()) is not None:
-                outer.update({cell: before for cell, before in written.items() if cell not in outer})
-        graph, constants = _with_constants_as_inputs(traced)
-        states = _cells_of(constants, written)
-        self._programs[key] = _Program(
-            _by_inductor(graph, [*tensors, *constants]), states, _trainable(states), _replaced(written), map_tree(_emptied, results[0])
-        )
-        return results[0]
+
+
+class _Undo:
+    """Takes back what a run in it did to cells, in place or not, to the buffers of PyTorch's modules and to PyTorch's generator.
+
+    Args:
+        written: The journal of assignments of that run.
+    """
+
+    def __init__(self, written: dict[Cell, Tensor]) -> None:
+        self._written = written
+        self._values = {cell: tensor.detach().clone() for cell, tensor in held_tensors()}
+        self._random = torch.get_rng_state()
+        self._is_kept = False
+
+    def __enter__(self) -> "_Undo":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._is_kept:
+            return
+        restore(self._written)
+        torch.set_rng_state(self._random)
+        with torch.no_grad():
+            for cell, value in self._values.items():
+                if not torch.equal(cell.tensor, value):
+                    cell.tensor.copy_(value)
+
+    def has_new_cells(self) -> bool:
+        """Whether variables were made since."""
+        return any(cell not in self._values for cell, _ in held_tensors())
+
+    def keep(self, results: Tree) -> Tree:
+        """Lets everything be as it is now; returns the results."""
+        self._is_kept = True
+        if (outer := WRITTEN.get()) is not None:
+            outer.update({cell: before for cell, before in self._written.items() if cell not in outer})
+        return results
 
 
 def _with_constants_as_inputs(traced: GraphModule) -> tuple[GraphModule, list[Tensor]]:

@@ -9,6 +9,7 @@ from torch import Tensor
 from babel_dl_torch.tracing import is_tracing
 
 WORD = 0xFFFFFFFF
+SIGN = 0x80000000
 ODD = 0x9E3779B1
 ROUNDS = ((16, 0x85EBCA6B), (13, 0xC2B2AE35))
 """Of the finaliser of MurmurHash3: by how much the word is shifted, and what it is multiplied by."""
@@ -20,7 +21,9 @@ SMALL = 1 << 16
 def random_bits(key: tuple[int, int], counter: Tensor, count: int) -> Tensor:
     """The rule `random_bits` of `babel_dl.backend.contract.KERNELS`."""
     first, second = key
-    if counter.is_cpu and not is_tracing():  # the counter can be read without waiting: what depends on it alone is done in Python
+    if is_tracing():
+        return _traced(first & WORD, second & WORD, counter.long() & WORD, count)
+    if counter.is_cpu:  # the counter can be read without waiting: what depends on it alone is done in Python
         base = _mix_word(_mix_word(int(counter) ^ first) ^ second)
         last = _mix_word(base ^ second)
         if count <= SMALL:
@@ -29,6 +32,25 @@ def random_bits(key: tuple[int, int], counter: Tensor, count: int) -> Tensor:
     start = _mix(_mix(counter ^ first).bitwise_xor_(second))
     bits = _multiples(count, counter.device).add_(start)
     return _mix(_mix(bits).bitwise_xor_(_mix(start ^ second)))
+
+
+def _traced(first: int, second: int, counter: Tensor, count: int) -> Tensor:
+    """In int64, where no product is too large: in the C++ that a compiler writes, what overflows means nothing (seen with GCC 12)."""
+    base = _mix_wide(_mix_wide(counter ^ first) ^ second)
+    places = torch.arange(count, dtype=torch.int64, device=counter.device)
+    bits = _mix_wide(_mix_wide(_times(places, ODD) + base & WORD) ^ _mix_wide(base ^ second))
+    return ((bits ^ SIGN) - SIGN).to(torch.int32)
+
+
+def _mix_wide(x: Tensor) -> Tensor:
+    for bits, factor in ROUNDS:
+        x = _times(x ^ x >> bits, factor)
+    return x ^ x >> 16
+
+
+def _times(x: Tensor, factor: int) -> Tensor:
+    """The low word of a product of two words."""
+    return x * (factor & 0xFFFF) + ((x * (factor >> 16) & 0xFFFF) << 16) & WORD
 
 
 def _small(count: int, base: int, last: int) -> Tensor:

@@ -8,7 +8,7 @@ sees it: the module, its `state_dict`, a PyTorch optimizer.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from contextvars import ContextVar
 from typing import Any
 from weakref import WeakSet
@@ -83,13 +83,14 @@ CELLS: WeakSet[Cell] = WeakSet()
 
 def cells_by_tensor() -> dict[int, Cell]:
     """The cell of each tensor that lies in one, by the tensor's id."""
-    found: dict[int, Cell] = {}
-    for cell in CELLS:
-        try:
-            found[id(cell.tensor)] = cell
-        except KeyError:  # the module that it lay in has dropped the name since
-            continue
-    return found
+    return {id(tensor): cell for cell, tensor in held_tensors()}
+
+
+def held_tensors() -> Iterator[tuple[Cell, Tensor]]:
+    """All cells that are alive, with what they hold."""
+    for cell in list(CELLS):
+        with suppress(KeyError):  # the module that it lay in has dropped the name since
+            yield cell, cell.tensor
 
 
 WRITTEN: ContextVar[dict[Cell, Tensor] | None] = ContextVar("babel_dl_torch_written", default=None)

@@ -79,6 +79,14 @@ class TorchTransforms(Transforms):
         """`inductor`: for long runs of small models; it wants a C++ compiler, and takes some ten seconds at the second call."""
         return ("inductor",)
 
+    def advise_mode(self, fn: Callable[..., Tree], arguments: Sequence[np.ndarray], scale: int, num_runs: int) -> str:
+        """`inductor` for long runs of short operations on the CPU, see `advice.py`."""
+        if place_in_force(self) != "cpu":
+            return "auto"
+        from babel_dl_torch.advice import pays_as_graph  # here, because few ask
+
+        return "inductor" if pays_as_graph(lambda: self.trace_shapes(fn, *arguments), scale, num_runs) else "auto"
+
     def trace_shapes(self, fn: Callable[..., Tree], *arguments: np.ndarray) -> None:
         """Runs `fn` as it is, without gradients, and undoes its writes to variables."""
         with torch.no_grad(), undone():

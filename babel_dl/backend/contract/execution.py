@@ -116,6 +116,19 @@ class Transforms(ABC):
     def compile_modes(self) -> tuple[str, ...]:
         """The modes of `compile` besides "auto" and "off"."""
 
+    def advise_mode(self, fn: Callable[..., Tree], arguments: Sequence[np.ndarray], scale: int, num_runs: int) -> str:
+        """The mode of `compile` that pays for a function that runs often. By default "auto".
+
+        It is found by counting and never by the clock, so that the same run is compiled alike, and gives the same bits.
+
+        Args:
+            fn: As for `trace_shapes`; what it assigns is thrown away.
+            arguments: A small batch.
+            scale: How many times larger the real ones are.
+            num_runs: How often it will run.
+        """
+        return "auto"
+
     @abstractmethod
     def trace_shapes(self, fn: Callable[..., Tree], *arguments: np.ndarray) -> None:
         """Runs `fn` on natives like the arguments so that its variables come to be, at the least cost; results and assignments are

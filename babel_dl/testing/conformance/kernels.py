@@ -120,6 +120,15 @@ class KernelConformance:
                 wanted = _bits(np.array(key, np.int32).view(np.uint32), counter, count)
                 expect_native(backend, drawn(backend.asarray(counter, "int32")), wanted.view(np.int32), "int32")
 
+    def test_random_bits_are_the_same_in_every_mode(self, backend: Backend) -> None:
+        """A compiler that writes C takes an overflow of signed numbers as leave to do anything: seen from place 16 on."""
+        rule = backend.kernels.get("random_bits", _neutral_random_bits(backend))
+        for mode in backend.compile_modes:
+            drawn = backend.compile(lambda counter: rule((123456789, -(2**31)), counter, 1003), mode)
+            for counter in (5, -(2**31)):
+                wanted = _bits(np.array((123456789, -(2**31)), np.int32).view(np.uint32), counter, 1003)
+                expect_native(backend, drawn(backend.asarray(counter, "int32")), wanted.view(np.int32), "int32")
+
 
 def _bits(key: np.ndarray, counter: int, count: int) -> np.ndarray:
     """uint32 of shape (count,), by the formula in `babel_dl.core.random`."""
