@@ -1,7 +1,7 @@
 """Data as a list of samples: tokens say which, getters read the fields, transformers make them fit the network."""
 
 import operator
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -171,6 +171,21 @@ class Dataset:
             self._sample_cache = SampleCache(self.cache_dir)
         return self._sample_cache.sample(self, token, self._computed_sample)
 
+    def stored_samples(self, indices: np.ndarray) -> Sample | list[Sample]:
+        """Some samples behind `transformers` and before `realtime_transformers`.
+
+        Args:
+            indices: Sample indices, int64, from 0.
+
+        Returns:
+            A list of them; or a batch of new arrays where they lie in arrays.
+
+        Raises:
+            DataError: As `stored_sample`.
+        """
+        tokens = self.all_sample_tokens
+        return [self.stored_sample(tokens[index]) for index in indices.tolist()]
+
     def filter(self, predicate: Callable[[Any], bool]) -> "Dataset":
         """A dataset of the samples whose token passes. This one stays as it is; the lists of transformers are copied.
 
@@ -203,16 +218,35 @@ class Dataset:
         """Whether `gather` can take whole batches at once, without Python code for each sample."""
         return False
 
-    def gather(self, indices: np.ndarray) -> Sample:
+    def gather(self, indices: np.ndarray, epoch: int = 0, seed: int | None = None) -> Sample:
         """A whole batch at once; only where `is_gathered`.
 
         Args:
             indices: Sample indices, int64.
+            epoch: The epoch, from 0.
+            seed: The seed; `None` for the seed in force.
 
         Raises:
             DataError: The samples are read one by one.
         """
-        raise DataError(f"{type(self).__name__} reads its samples one by one, also the {len(indices)} asked for. Call cached() first.")
+        asked = f"the {len(indices)} of epoch {epoch} and seed {seed}"
+        raise DataError(f"{type(self).__name__} reads its samples one by one, also {asked}. Call cached() first.")
+
+    def gather_each(self, parts: Iterator[np.ndarray], epoch: int, seed: int) -> Generator[Sample, None, None]:
+        """Batch after batch, as `gather`.
+
+        Args:
+            parts: The sample indices of each batch, int64, from 0 and below the number of samples.
+            epoch: The epoch, from 0.
+            seed: The seed.
+
+        Yields:
+            Named tuples of new arrays.
+
+        Raises:
+            DataError: As `gather`.
+        """
+        yield from (self.gather(indices, epoch, seed) for indices in parts)
 
     def to_dataloader(
         self,

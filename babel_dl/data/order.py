@@ -42,4 +42,4 @@ def batch_indices(order: np.ndarray, batch_size: int, drop_last: bool, start_ste
     """
     end = len(order) - len(order) % batch_size if drop_last else len(order)
     for start in range(start_step * batch_size, end, batch_size):
-        yield order[start : min(start + batch_size, end)]
+        yield order[start : start + batch_size]

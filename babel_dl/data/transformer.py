@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from babel_dl.core.random import host_generator
+from babel_dl.data.streams import STREAM
 from babel_dl.errors import DataError
 
 Sample = tuple[Any, Any]
@@ -21,6 +22,8 @@ class Transformer(ABC):
 
         def __call__(self, inp, outp, *, rng):
             return inp._replace(image=inp.image + rng.normal(size=inp.image.shape)), outp
+
+    One that can also change a whole batch at once has a method `batch` beside `__call__`, as each `BatchTransformer`.
     """
 
     @abstractmethod
@@ -47,11 +50,12 @@ def is_random(transformer: Callable[..., Sample]) -> bool:
     if said is not None:
         return bool(said)
     method = type(transformer).__call__
-    return _takes_rng(method if inspect.isfunction(method) else transformer)
+    return takes_rng(method if inspect.isfunction(method) else transformer)
 
 
 @lru_cache(maxsize=1024)
-def _takes_rng(function: Callable[..., Sample]) -> bool:
+def takes_rng(function: Callable[..., Sample]) -> bool:
+    """Whether a function has a parameter `rng`."""
     try:
         return "rng" in inspect.signature(function).parameters
     except (TypeError, ValueError):  # a callable written in C has no signature, and no rng
@@ -78,29 +82,45 @@ def apply_transformers(
         DataError: A transformer failed or returned no sample; sample token and transformer are named.
     """
     rng = None  # made when it is needed; the transformers of a sample draw from it one after the other
+    where = f"the sample token {token!r}"
     for transformer in transformers:
-        options = {}
-        if is_random(transformer):
-            if rng_key is None:
-                raise DataError(_random_before_cache(transformer))
-            rng = options["rng"] = rng or host_generator(rng_key[0], "augmentation", *rng_key[1:])
-        try:
-            result = transformer(*sample, **options)
-        except Exception as error:
-            raise DataError(
-                f"The transformer {name_of(transformer)} failed for the sample token {token!r}.\n"
-                f"  {type(error).__name__}: {error}\n"
-                f"  It got {_describe(sample[0])} and {_describe(sample[1])}."
-            ) from error
-        sample = _checked(result, transformer, token)
+        draws = is_random(transformer)
+        if draws and rng is None and rng_key is not None:
+            rng = host_generator(rng_key[0], STREAM, *rng_key[1:])
+        sample = run_transformer(transformer, transformer, draws, sample, rng, where)
     return sample
 
 
-def _checked(result: Any, transformer: Callable[..., Sample], token: object) -> Sample:
+def run_transformer(
+    transformer: Callable[..., Sample], call: Callable[..., Sample], draws: bool, sample: Sample, rng: Any, where: str
+) -> Sample:
+    """Runs one transformer on a sample, or on a batch.
+
+    Args:
+        transformer: Which one.
+        call: The transformer itself, or its method `batch`.
+        draws: Whether it draws random numbers.
+        sample: Input and output, of a sample or of a batch.
+        rng: Where a transformer that draws gets its numbers from; `None` where nothing may be drawn.
+        where: What it runs on, for messages.
+
+    Raises:
+        DataError: The transformer failed, returned no sample, or draws where nothing may be drawn.
+    """
+    if draws and rng is None:
+        raise DataError(_random_before_cache(transformer))
+    try:
+        result = call(*sample, rng=rng) if draws else call(*sample)
+    except Exception as error:
+        raise DataError(
+            f"The transformer {name_of(transformer)} failed for {where}.\n"
+            f"  {type(error).__name__}: {error}\n"
+            f"  It got {_describe(sample[0])} and {_describe(sample[1])}."
+        ) from error
     if isinstance(result, tuple) and len(result) == 2 and all(hasattr(part, "_fields") for part in result):
         return result
     raise DataError(
-        f"The transformer {name_of(transformer)} returned {_describe(result)} for the sample token {token!r}.\n"
+        f"The transformer {name_of(transformer)} returned {_describe(result)} for {where}.\n"
         f"  It must return two named tuples, input and output: return inp._replace(...), outp"
     )
 

@@ -18,11 +18,15 @@ from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPool
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from itertools import islice
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from babel_dl.data.batch import Batch, stack_samples
+from babel_dl.data.batch_transformer import is_vectorised, transform_batch
+from babel_dl.data.handover import Address, Slot, Written, write
+from babel_dl.data.streams import SampleStreams
 from babel_dl.errors import DataError
 
 if TYPE_CHECKING:
@@ -30,6 +34,9 @@ if TYPE_CHECKING:
 
 Task = tuple[int, np.ndarray]
 """The epoch, and the sample indices of a batch."""
+
+_TIMED_BATCHES = 3  # of each epoch
+_THREAD_PAYS = 5e-4  # seconds for a batch from which on a thread gathers ahead; handing a batch over costs 30 to 50 microseconds
 
 Batches = Generator[Batch, None, None]
 """Batches one after the other; closing it ends the thread or the processes behind it."""
@@ -51,10 +58,46 @@ def make_batch(dataset: "Dataset", seed: int, epoch: int, indices: np.ndarray) -
         DataError: A getter or a transformer failed, or the samples do not fit into one batch.
     """
     if dataset.is_gathered:
-        return dataset.gather(indices)
+        return dataset.gather(indices, epoch, seed)
+    if any(map(is_vectorised, dataset.realtime_transformers)):
+        tokens = dataset.all_sample_tokens
+        chosen = [tokens[index] for index in indices.tolist()]
+        streams = SampleStreams(seed, epoch, indices)
+        return transform_batch(dataset.realtime_transformers, dataset.stored_samples(indices), chosen, streams)
     positions = indices.tolist()
     tokens = dataset.all_sample_tokens
     return stack_samples([dataset.sample(position, epoch, seed) for position in positions], [tokens[position] for position in positions])
+
+
+def batches_gathered(dataset: "Dataset", seed: int, epoch: int, parts: Iterator[np.ndarray], prefetch: int) -> Batches:
+    """Batches of a dataset that gathers: made when they are asked for, or by a thread that works ahead, where making one takes long.
+
+    Args:
+        dataset: Where the samples are.
+        seed: For random transformers.
+        epoch: The epoch, from 0.
+        parts: The sample indices of each batch.
+        prefetch: How many batches the thread works ahead; 0 for no thread.
+
+    Yields:
+        Batches, in the order of `parts`.
+
+    Raises:
+        DataError: As `make_batch`.
+    """
+    batches = dataset.gather_each(parts, epoch, seed)
+    seconds = []
+    for _ in range(_TIMED_BATCHES if prefetch else 0):
+        start = perf_counter()
+        batch = next(batches, None)
+        if batch is None:
+            return
+        seconds.append(perf_counter() - start)
+        yield batch
+    if seconds and min(seconds) >= _THREAD_PAYS:
+        yield from batches_from_thread(dataset, seed, ((epoch, indices) for indices in parts), prefetch)
+    else:
+        yield from batches
 
 
 def batches_from_thread(dataset: "Dataset", seed: int, tasks: Iterator[Task], prefetch: int) -> Batches:
@@ -99,7 +142,7 @@ def batches_from_processes(dataset: "Dataset", seed: int, tasks: Iterator[Task],
     path = _pickled(dataset)
     try:
         executor = ProcessPoolExecutor(num_workers, multiprocessing.get_context("spawn"), _start_worker, (path, seed))
-        yield from _in_order(executor, lambda task: executor.submit(_work, *task), tasks, num_workers * max(1, prefetch))
+        yield from _in_order(executor, lambda task: _Pending(executor, task), tasks, num_workers * max(1, prefetch))
     except BrokenProcessPool as error:
         raise DataError(
             f"A worker process of the loader of {type(dataset).__name__} died.\n"
@@ -111,16 +154,44 @@ def batches_from_processes(dataset: "Dataset", seed: int, tasks: Iterator[Task],
         _remove(path)
 
 
-def _in_order(executor: Executor, submit: Callable[[Task], "Future[Batch]"], tasks: Iterator[Task], size: int) -> Batches:
+class _Pending:
+    """A batch that a worker process makes, and the memory it comes through."""
+
+    def __init__(self, executor: Executor, task: Task) -> None:
+        self._slot = Slot()
+        try:
+            self._future = executor.submit(_work, *task, self._slot.address)
+        except BaseException:
+            self._slot.close()
+            raise
+
+    def result(self) -> Batch:
+        """The batch, when it is there."""
+        batch = self._slot.take(self._future.result())
+        self._slot.close()
+        return batch
+
+    def close(self) -> None:
+        """Gives up the batch; its worker must have ended."""
+        self._slot.close()
+
+
+def _in_order(executor: Executor, submit: Callable[[Task], "Future[Batch] | _Pending"], tasks: Iterator[Task], size: int) -> Batches:
+    window: deque[Future[Batch] | _Pending] = deque()
     try:
-        window = deque(submit(task) for task in islice(tasks, size))
+        window.extend(submit(task) for task in islice(tasks, size))
         while window:
-            batch = window.popleft().result()
-            for task in islice(tasks, 1):
-                window.append(submit(task))
+            batch = window[0].result()
+            window.popleft()  # not before: what is interrupted is closed below, when no worker can write to its place any more
+            window.extend(submit(task) for task in islice(tasks, 1))
             yield batch
     finally:
-        executor.shutdown(wait=True, cancel_futures=True)
+        try:
+            executor.shutdown(wait=True, cancel_futures=True)
+        finally:
+            for pending in window:
+                if isinstance(pending, _Pending):
+                    pending.close()
 
 
 def _pickled(dataset: "Dataset") -> str:
@@ -161,7 +232,7 @@ def _end_with_parent(path: str) -> None:
         os._exit(1)
 
 
-def _work(epoch: int, indices: np.ndarray) -> Batch:
+def _work(epoch: int, indices: np.ndarray, address: Address | None) -> Written | Batch:
     if "dataset" not in _worker:
         try:
             with open(_worker["path"], "rb") as file:
@@ -171,4 +242,4 @@ def _work(epoch: int, indices: np.ndarray) -> Batch:
                 f"A worker process cannot rebuild the dataset.\n  {type(error).__name__}: {error}\n"
                 f"  Define its class, named tuples and transformers at the top of a module that can be imported, or use num_workers=0."
             ) from error
-    return make_batch(_worker["dataset"], _worker["seed"], epoch, indices)
+    return write(make_batch(_worker["dataset"], _worker["seed"], epoch, indices), address)

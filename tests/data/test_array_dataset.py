@@ -93,6 +93,31 @@ def test_mapped_arrays_are_gathered_and_travel_without_their_content(tmp_path):
     assert np.array_equal(pickle.loads(pickled).gather(np.array([1, 0, 59]))[0].image, inp.image)
 
 
+@pytest.mark.parametrize("dtype", ["uint8", ">u2"])
+@pytest.mark.parametrize("part", [np.s_[:, 2:20], np.s_[::-1], np.s_[:]], ids=["columns", "reversed", "all"])
+def test_mapped_arrays_of_any_order_are_gathered_dense(tmp_path, dtype, part):
+    images = fashion()[0].astype(dtype)
+    np.save(tmp_path / "images.npy", images)
+    mapped = np.load(tmp_path / "images.npy", mmap_mode="r")[part]
+    data = ArrayDataset(NetworkInput(mapped), NetworkOutput(fashion()[1]))
+    for inp, _ in (data.gather(np.array([4, 0, 99])), next(data.gather_each(iter([np.array([4, 0, 99])]), 0, 0))):
+        assert type(inp.image) is np.ndarray and inp.image.flags.c_contiguous and inp.image.dtype.isnative
+        assert np.array_equal(inp.image, images[part][[4, 0, 99]])
+
+
+@pytest.mark.parametrize("index", [100, -101])
+def test_index_beyond_the_samples_is_not_bent_into_range(index):
+    with pytest.raises(IndexError, match="out of bounds"):
+        dataset().gather(np.array([0, index]))
+
+
+def test_tokens_set_anew_are_looked_up_anew():
+    data = dataset().filter(lambda token: token % 10 == 3)
+    assert data.gather(np.array([0]))[1].class_id == fashion()[1][3]
+    data.all_sample_tokens = [token + 1 for token in data.all_sample_tokens]
+    assert data.gather(np.array([0]))[1].class_id == fashion()[1][4]
+
+
 def test_workers_read_mapped_arrays(tmp_path):
     images, labels = fashion()
     np.save(tmp_path / "images.npy", images)

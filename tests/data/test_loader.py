@@ -1,5 +1,6 @@
 """Loaders: batches, order, positions."""
 
+import threading
 from itertools import islice
 
 import numpy as np
@@ -8,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from babel_dl.core.random import use_seed
-from babel_dl.data import ArrayDataset, RandomFlip, load_dataset
+from babel_dl.data import ArrayDataset, BatchTransformer, RandomFlip, load_dataset, workers
+from babel_dl.data.order import epoch_order
 from babel_dl.errors import ArgumentError, DataError
 from tests.data.examples import FailAt, FashionDataset, NetworkInput, NetworkOutput, Noise, Wrap, batches_equal
 
@@ -134,6 +136,34 @@ def test_arrays_are_dense_and_never_used_again(data):
             assert array.flags.c_contiguous and array.flags.writeable
             array[...] = 0
     assert batches_equal(before, copies) and batches_equal(list(loader.batches(0)), copies)
+
+
+class NoteThread(BatchTransformer):
+    """Draws, and notes which thread it ran in."""
+
+    def __init__(self):
+        self.threads = []
+
+    def batch(self, inp, outp, *, rng):
+        self.threads.append(threading.current_thread())
+        return inp, outp._replace(class_id=rng.random(1)[:, 0])
+
+    @property
+    def version(self):
+        return "NoteThread"
+
+
+@pytest.mark.parametrize(("costly", "prefetch", "num_ahead"), [(1e9, 2, 0), (0.0, 2, 7), (0.0, 0, 0)])
+def test_costly_batches_are_gathered_ahead_by_a_thread_and_stay_the_same(monkeypatch, costly, prefetch, num_ahead):
+    monkeypatch.setattr(workers, "_THREAD_PAYS", costly)
+    data = numbers(20)
+    data.realtime_transformers.append(NoteThread())
+    loader = data.to_dataloader(batch_size=2, prefetch=prefetch, seed=3)
+    batches = list(loader.batches(1))
+    threads = data.realtime_transformers[0].threads
+    ahead = [thread for thread in threads if thread is not threading.main_thread()]
+    assert len(ahead) == num_ahead and not any(thread.is_alive() for thread in ahead)
+    assert batches_equal(batches, [data.gather(part, 1, 3) for part in np.split(epoch_order(20, 3, 1, True), 10)])
 
 
 def test_failure_in_the_thread_reaches_the_loop():
