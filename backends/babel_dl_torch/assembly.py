@@ -7,7 +7,7 @@ from babel_dl.backend import Backend, device_in_force
 from babel_dl_torch.creation import TorchCreation, TorchDevices
 from babel_dl_torch.datasets import TorchDatasets
 from babel_dl_torch.elementwise import TorchElementwise
-from babel_dl_torch.kernels import adam, average, sgd
+from babel_dl_torch.kernels import adam, average, sgd, track
 from babel_dl_torch.native_modules import TorchNativeModules
 from babel_dl_torch.neural import TorchNeural
 from babel_dl_torch.randomness import random_bits
@@ -27,7 +27,7 @@ class TorchBackend(
 
     name = "torch"
     kernels: ClassVar[Mapping[str, Callable[..., Any]]] = {
-        "sgd": sgd, "adam": adam, "average": average, "random_bits": random_bits,
+        "sgd": sgd, "adam": adam, "average": average, "track": track, "random_bits": random_bits,
     }  # fmt: skip
     """A plain dict: beside a proxy of one, `torch.compile` refuses what is written to dicts, and the buffers of a module are in one."""
 

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from babel_dl_torch.state import Cell
+from babel_dl_torch.state import Cell, replace
 from babel_dl_torch.tracing import is_tracing
 
 lists: Any = torch
@@ -80,6 +80,15 @@ def average(averages: Sequence[Cell], values: Sequence[Tensor], weight: Tensor) 
         steps = lists._foreach_sub([value.detach() for value in values], kept)
         lists._foreach_mul_(steps, weight)
         lists._foreach_add_(kept, steps)
+
+
+def track(counter: Cell, averages: Sequence[Cell], values: Sequence[Tensor], factors: Sequence[float], weight: float) -> None:
+    """The rule `track` of `babel_dl.backend.contract.KERNELS`: new leaves, and no copies of them."""
+    with torch.no_grad():
+        scaled = [value.detach() if factor == 1 else value.detach() * factor for value, factor in zip(values, factors, strict=True)]
+        replace(counter, counter.tensor + 1)
+        for cell, value in zip(averages, lists._foreach_lerp(_leaves(averages), scaled, weight), strict=True):
+            replace(cell, value)
 
 
 def _leaves(cells: Sequence[Cell]) -> list[Tensor]:

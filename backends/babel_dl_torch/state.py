@@ -123,6 +123,22 @@ def restore(written: dict[Cell, Tensor]) -> None:
         cell.tensor = before
 
 
+def replace(cell: Cell, value: Tensor) -> None:
+    """Assigns a tensor that nobody else holds: it becomes the new leaf itself, without a copy.
+
+    Args:
+        cell: A variable that is not trained.
+        value: In row-major order, as statistics and counters are.
+    """
+    if isinstance(cell, SharedCell) or torch.compiler.is_compiling():
+        TorchState().assign(cell, value)
+        return
+    written = WRITTEN.get()
+    if written is not None:
+        written.setdefault(cell, cell.tensor)
+    cell.tensor = value
+
+
 class TorchState(State):
     """A storage is a `Cell`."""
 

@@ -13,8 +13,9 @@ from babel_dl.backend.contract.neural import Neural, Pairs
 from babel_dl.backend.contract.reduction import Reduction
 from babel_dl.backend.contract.shape import Shape
 
-KERNELS = ("sgd", "adam", "average", "random_bits")
-"""The rules that a backend may replace by a fused kernel. The first three update their storages in place and return nothing.
+KERNELS = ("sgd", "adam", "average", "track", "random_bits")
+"""The rules that a backend may replace by a fused kernel. All but the last update their storages, the first three in place, and return
+nothing.
 
     sgd(parameters, gradients, momenta, learning_rate, momentum, nesterov, weight_decay)
         parameters, momenta: lists of Storage (`momenta` is None if momentum is 0; zeros before the first step); gradients: list of
@@ -26,6 +27,10 @@ KERNELS = ("sgd", "adam", "average", "random_bits")
     average(averages, values, weight)
         averages: list of Storage; values: list of Native, of the types of the averages; weight: scalar Native, float32:
         average += weight * (value - average)
+    track(counter, averages, values, factors, weight)
+        counter: Storage of an int32 scalar; averages: list of Storage; values: list of Native, of the types of the averages; factors: list
+        of float; weight: float from 0 to 1. What was read from the storages before stays what it was:
+        counter += 1;  average += weight * (factor * value - average)
     random_bits(key, counter, count) -> Native
         key: two int of 32 bits with sign; counter: scalar Native, int32, of any value; count: int, 0 or more. int32 of shape (count,), the
         same bits as those of `babel_dl.core.random.random_bits`

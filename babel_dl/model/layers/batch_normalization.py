@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from babel_dl.core.variable import is_dry_run
 from babel_dl.errors import ArgumentError
 from babel_dl.model.layer import Layer
 from babel_dl.ops.dispatch import check_same_backend, wrap
@@ -80,6 +81,12 @@ class BatchNormalization(Layer):
         return wrap(y, backend)
 
     def _track(self, mean: Tensor, variance: Tensor, count: int) -> None:
+        track = mean.backend.kernels.get("track")
+        if track is not None and self.momentum is not None and mean.dtype == self.running_mean.static_dtype and not is_dry_run():
+            averages = [self.running_mean.storage, self.running_var.storage]
+            factors = (1.0, count / max(count - 1, 1))
+            track(self.num_batches_tracked.storage, averages, [mean.native, variance.native], factors, self.momentum)
+            return
         self.num_batches_tracked.assign(self.num_batches_tracked + 1)
         new = 1 / self.num_batches_tracked if self.momentum is None else self.momentum
         unbiased = variance * (count / max(count - 1, 1))

@@ -101,6 +101,26 @@ class KernelConformance:
                 expect_native(backend, backend.read(average), judge, "float32")
                 expect_native(backend, native, value, "float32")
 
+    @pytest.mark.parametrize("mode", ["off", "auto"])
+    def test_track_follows_its_formula(self, backend: Backend, mode: str) -> None:
+        rule = backend.kernels.get("track", _neutral_track(backend))
+        rng = np.random.default_rng(0)
+        wanted, counter = [rng.normal(size=4), rng.normal(size=4)], variable(backend, 3, "int32", trainable=False)
+        averages = [variable(backend, value, trainable=False) for value in wanted]
+        before = [backend.read(average) for average in averages]
+        kept = [np.array(backend.to_numpy(native)) for native in before]
+        for weight in (0.1, 0.7, 0.0, 1.0):
+            step = backend.compile(lambda *values, w=weight: rule(counter, averages, values, (1.0, 1.25), w), mode)
+            values = [rng.normal(size=4).astype(np.float32) for _ in wanted]
+            step(*[backend.asarray(value, "float32") for value in values])
+            wanted = [average + weight * (f * v - average) for average, v, f in zip(wanted, values, (1.0, 1.25), strict=True)]
+            for average, judge in zip(averages, wanted, strict=True):
+                expect_native(backend, backend.read(average), judge, "float32")
+        expect_native(backend, backend.read(counter), 7, "int32")
+        if mode == "off":
+            for native, value in zip(before, kept, strict=True):
+                expect_native(backend, native, value, "float32")
+
     def test_average_takes_what_variables_hold_and_leaves_it(self, backend: Backend) -> None:
         rule = backend.kernels.get("average", _neutral_average(backend))
         weight, average = variable(backend, [4.0, 8.0]), variable(backend, [0.0, 4.0], trainable=False)
@@ -192,6 +212,17 @@ def _neutral_average(backend: Backend) -> Callable[..., None]:
             backend.assign(kept, backend.add(before, backend.multiply(backend.subtract(value, before), weight)))
 
     return average
+
+
+def _neutral_track(backend: Backend) -> Callable[..., None]:
+    def track(counter: Any, averages: Any, values: Any, factors: Any, weight: float) -> None:
+        backend.assign(counter, backend.add(backend.read(counter), 1))
+        for kept, value, factor in zip(averages, values, factors, strict=True):
+            before = backend.read(kept)
+            move = backend.subtract(backend.multiply(value, factor), before)
+            backend.assign(kept, backend.add(before, backend.multiply(move, weight)))
+
+    return track
 
 
 def _neutral_adam(backend: Backend) -> Callable[..., None]:
