@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from babel_dl.data import load_images
-from benchmarks.native_torch import network
+from benchmarks.training.native_torch import network
 
 
 def tensors(split: str) -> tuple[torch.Tensor, torch.Tensor]:

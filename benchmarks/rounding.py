@@ -22,10 +22,11 @@ from babel_dl.core import logging
 from babel_dl.data import ArrayDataset
 from babel_dl.training import SupervisedTrainer
 from babel_dl.training.optimizers import SGD
-from benchmarks import ours, task
-from benchmarks.native_torch import network
+from benchmarks.training import ours, task
+from benchmarks.training.native_torch import network
 
 MARKS = (20, 50, 100)
+BATCH_SIZE = task.SETTINGS["cnn"].batch_size
 
 
 def started(seed: int) -> nn.Module:
@@ -35,16 +36,16 @@ def started(seed: int) -> nn.Module:
     for layer in net.modules():
         if isinstance(layer, (nn.Conv2d, nn.Linear)):
             nn.init.xavier_uniform_(layer.weight)
-            nn.init.zeros_(layer.bias)
+            nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
     return net
 
 
-def losses(net: nn.Module, images: np.ndarray, labels: np.ndarray, seed: int, momentum: float, dtype: torch.dtype) -> np.ndarray:
+def losses(net: nn.Module, seed: int, momentum: float, dtype: torch.dtype) -> np.ndarray:
     """The losses of the first 100 steps in one precision."""
     net = copy.deepcopy(net).to(dtype)
     optimizer = torch.optim.SGD(net.parameters(), task.LEARNING_RATE, momentum=momentum, nesterov=momentum > 0)
     found = []
-    for _, (image, label) in zip(range(MARKS[-1]), task.batches(images, labels, seed), strict=False):
+    for _, (image, label) in zip(range(MARKS[-1]), task.batches("cnn", seed), strict=False):
         x = torch.from_numpy(image).permute(0, 3, 1, 2).to(dtype)
         loss = nn.functional.cross_entropy(net(x), torch.from_numpy(label).long())
         optimizer.zero_grad()
@@ -58,7 +59,7 @@ def backend_losses(backend: str, seed: int, momentum: float) -> np.ndarray:
     """The losses of the first 100 steps of babel_dl on a backend."""
     images, labels = task.arrays()
     with babel_dl.use_backend(backend, "cpu"), babel_dl.use_seed(seed):
-        data = ArrayDataset(ours.Inputs(images), ours.Outputs(labels)).to_dataloader(task.BATCH_SIZE, drop_last=True)
+        data = ArrayDataset(ours.Inputs(images), ours.Outputs(labels)).to_dataloader(BATCH_SIZE, drop_last=True)
         optimizer = SGD(task.LEARNING_RATE, momentum)
         trainer = SupervisedTrainer(ours.Classifier("cnn"), ours.CrossEntropy(), optimizer, callbacks=[])
         trainer.prepare(next(iter(data.batches(0))))
@@ -78,13 +79,12 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=8, help="how many initial weights and orders to try")
     arguments = parser.parse_args()
     logging.set_console(lambda line: None)  # only the table
-    images, labels = task.arrays()
     print("| compared | momentum | seed | " + " | ".join(f"{mark} steps" for mark in MARKS) + " |")
     print("|---" * (3 + len(MARKS)) + "|")
     for momentum in (task.MOMENTUM, 0.0):
         for seed in range(arguments.seeds):
             net = started(seed)
-            single, double = (losses(net, images, labels, seed, momentum, dtype) for dtype in (torch.float32, torch.float64))
+            single, double = (losses(net, seed, momentum, dtype) for dtype in (torch.float32, torch.float64))
             print(row("PyTorch by hand, float32 and float64", momentum, seed, single, double))
             judge = backend_losses("torch", seed, momentum)
             for backend in ("tensorflow", "jax"):

@@ -1,4 +1,6 @@
-"""The same step by hand in JAX: one jitted function with donated buffers. "best" passes flat lists, and pools by reshaping."""
+"""The same step by hand in JAX: one jitted function with donated buffers. "best" passes flat lists, and pools by reshaping;
+where there are no convolutions, which XLA runs slower inside a loop on CPUs, it scans over all steps of a round in one call.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +14,7 @@ import numpy as np
 from jax import lax
 
 from benchmarks.custom_step import task
+from benchmarks.protocol import Setup
 
 Tree = Any
 DIMENSIONS = ("NHWC", "HWIO", "NHWC")
@@ -30,7 +33,7 @@ class Forward:
 
     def generator(self, p: Tree, statistics: Tree, z: Any) -> tuple[Any, Tree]:
         """Images (batch, 28, 28, 1), and the statistics as they are now."""
-        if self.model == "mlp":
+        if self.model == "gan":
             hidden = jax.nn.relu(z @ p["0/weight"] + p["0/bias"])
             return jnp.tanh(hidden @ p["1/weight"] + p["1/bias"]).reshape(-1, 28, 28, 1), statistics
         x, new = z.reshape(-1, 4, 4, 8), dict(statistics)
@@ -44,7 +47,7 @@ class Forward:
 
     def discriminator(self, p: Tree, statistics: Tree, x: Any) -> tuple[Any, Tree]:
         """Logits, and the statistics as they are now."""
-        if self.model == "mlp":
+        if self.model == "gan":
             hidden = jax.nn.relu(x.reshape(-1, 784) @ p["0/weight"] + p["0/bias"])
             return hidden @ p["1/weight"] + p["1/bias"], statistics
         new = dict(statistics)
@@ -125,17 +128,30 @@ def _make_step(model: str, style: str, draws: bool) -> Callable[[Tree, Any, Any]
     return step
 
 
-class Contestant:
+def _scan(step: Callable[..., Any], state: Tree, images: Any, noise: Any) -> tuple[Tree, Any]:
+    def one(state: Tree, batch: tuple[Any, Any]) -> tuple[Tree, Any]:
+        state, g, d = step(state, *batch)
+        return state, jnp.stack((g, d))
+
+    return lax.scan(one, state, (images, noise))
+
+
+def contestant(setup: Setup) -> Contestant:
+    """The twin of a style; it draws its noise, unless it is given."""
+    return Contestant(setup.workload, setup.style, setup.option != "given")
+
+
+class Contestant(task.Rounds):
     """Trains rounds.
 
     Args:
         model: What.
-        style: "manual" for dicts of arrays; "best" for flat lists, which cross into the compiled function faster.
+        style: "manual" for dicts of arrays; "best" for flat lists, which cross into the compiled function faster, and a scan.
         draws: Whether the step draws its noise.
     """
 
     def __init__(self, model: str, style: str, draws: bool) -> None:
-        self.model = model
+        self.model, self.steps = model, None
         weights = jax.tree.map(jnp.asarray, task.weights(model))
         statistics = {net: _first_statistics(p) for net, p in weights.items()}
         first, second = (jax.tree.map(jnp.zeros_like, weights) for _ in range(2))
@@ -151,11 +167,16 @@ class Contestant:
                 return jax.tree.leaves(state), g, d
 
             self.step = jax.jit(flat, donate_argnums=0)
+            if model == "gan":
+                self.steps = partial(jax.jit, donate_argnums=0)(partial(_scan, flat))
         else:
             self.state, self.step = state, partial(jax.jit, donate_argnums=0)(step)
 
     def losses(self, number: int = 0) -> np.ndarray:
         """Both losses of each step of a round, (steps, 2)."""
+        if self.steps is not None:
+            self.state, rows = self.steps(self.state, *map(np.stack, zip(*task.batches(self.model, number), strict=True)))
+            return np.asarray(rows)
         rows = []
         for batch in task.batches(self.model, number):
             self.state, g, d = self.step(self.state, batch.image, batch.noise)

@@ -1,4 +1,6 @@
-"""The same step by hand in TensorFlow: Keras layers and optimizers in a tf.function, as its DCGAN tutorial has it; and bare operations."""
+"""The same step by hand in TensorFlow: Keras layers and optimizers in a tf.function, as its DCGAN tutorial has it; and bare operations,
+where steps are short all those of a round in one call.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +11,10 @@ import numpy as np
 import tensorflow as tf
 
 from benchmarks.custom_step import task
+from benchmarks.protocol import Setup
 
 raw: Any = tf.raw_ops
+Variable: Any = tf.Variable
 Step = Callable[[Any, Any], tuple[Any, Any]]
 
 
@@ -27,7 +31,7 @@ def _binary_cross_entropy(logits: Any, is_real: float) -> Any:
 
 def _keras_networks(model: str) -> tuple[Any, Any]:
     layers = tf.keras.layers
-    if model == "mlp":
+    if model == "gan":
         generator = [layers.Dense(128, "relu"), layers.Dense(784, "tanh"), layers.Reshape((28, 28, 1))]
         nets = tf.keras.Sequential(generator), tf.keras.Sequential([layers.Flatten(), layers.Dense(128, "relu"), layers.Dense(1)])
     else:
@@ -98,12 +102,12 @@ class Bare:
     """
 
     def __init__(self, values: dict[str, np.ndarray]) -> None:
-        self.p = {name: tf.Variable(value) for name, value in values.items()}
-        self.moments = [(v, tf.Variable(tf.zeros_like(v)), tf.Variable(tf.zeros_like(v))) for v in self.p.values()]
+        self.p = {name: Variable(value) for name, value in values.items()}
+        self.moments = [(v, Variable(tf.zeros_like(v)), Variable(tf.zeros_like(v))) for v in self.p.values()]
         norms = [(name.partition("/")[0], value) for name, value in values.items() if name.endswith("/scale")]
-        self.mean = {place: tf.Variable(np.zeros_like(value)) for place, value in norms}
-        self.variance = {place: tf.Variable(np.ones_like(value)) for place, value in norms}
-        self.powers = [tf.Variable(1.0), tf.Variable(1.0)]
+        self.mean = {place: Variable(np.zeros_like(value)) for place, value in norms}
+        self.variance = {place: Variable(np.ones_like(value)) for place, value in norms}
+        self.powers = [Variable(1.0), Variable(1.0)]
 
     def dense(self, x: Any, place: int) -> Any:
         """x @ weight + bias."""
@@ -135,10 +139,10 @@ class Bare:
             )  # fmt: skip
 
 
-def _bare_generator(model: str, net: Bare, z: Any) -> Any:
-    if model == "mlp":
-        return tf.reshape(tf.tanh(net.dense(tf.nn.relu(net.dense(z, 0)), 1)), (-1, 28, 28, 1))
-    x = tf.reshape(z, (-1, 4, 4, 8))
+def _bare_generator(model: str, net: Bare, x: Any) -> Any:
+    if model == "gan":
+        return tf.reshape(tf.tanh(net.dense(tf.nn.relu(net.dense(x, 0)), 1)), (-1, 28, 28, 1))
+    x = tf.reshape(x, (-1, 4, 4, 8))
     for place in range(len(task.GENERATOR)):
         if place:
             x = raw.ResizeNearestNeighbor(images=x, size=(2 * x.shape[1], 2 * x.shape[2]))
@@ -149,7 +153,7 @@ def _bare_generator(model: str, net: Bare, z: Any) -> Any:
 
 
 def _bare_discriminator(model: str, net: Bare, x: Any) -> Any:
-    if model == "mlp":
+    if model == "gan":
         return net.dense(tf.nn.relu(net.dense(tf.reshape(x, (-1, 784)), 0)), 1)
     for place in range(len(task.DISCRIMINATOR)):
         x = net.convolution(x, place)
@@ -182,7 +186,24 @@ def _bare_step(model: str, draws: bool) -> Step:
     return step
 
 
-class Contestant:
+def _many_in_a_call(step: Step, count: int) -> Any:
+    @tf.function(autograph=False)
+    def steps(images: Any, noise: Any) -> Any:
+        def body(number: Any, rows: Any) -> tuple[Any, Any]:
+            return number + 1, rows.write(number, tf.stack(step(images[number], noise[number])))
+
+        rows = tf.TensorArray(tf.float32, count)
+        return tf.while_loop(lambda number, rows: number < count, body, (0, rows), parallel_iterations=1)[1].stack()
+
+    return steps
+
+
+def contestant(setup: Setup) -> Contestant:
+    """The twin of a style; it draws its noise, unless it is given."""
+    return Contestant(setup.workload, setup.style, setup.option != "given")
+
+
+class Contestant(task.Rounds):
     """Trains rounds.
 
     Args:
@@ -194,9 +215,13 @@ class Contestant:
     def __init__(self, model: str, style: str, draws: bool) -> None:
         self.model = model
         self.step = _manual_step(model, draws) if style == "manual" else _bare_step(model, draws)
+        self.steps = _many_in_a_call(self.step, task.STEPS[model]) if (model, style) == ("gan", "best") else None
 
     def losses(self, number: int = 0) -> np.ndarray:
         """Both losses of each step of a round, (steps, 2)."""
+        if self.steps is not None:
+            images, noise = map(np.stack, zip(*task.batches(self.model, number), strict=True))
+            return self.steps(tf.convert_to_tensor(images), tf.convert_to_tensor(noise)).numpy()
         rows = [self.step(tf.convert_to_tensor(b.image), tf.convert_to_tensor(b.noise)) for b in task.batches(self.model, number)]
         return np.array([[g.numpy(), d.numpy()] for g, d in rows])
 

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from benchmarks.custom_step import task
+from benchmarks.protocol import Setup
 
 
 class Upsample(nn.Module):
@@ -34,8 +35,8 @@ class Painted(nn.Module):
 def networks(model: str) -> tuple[nn.Sequential, nn.Sequential]:
     """The generator and the discriminator."""
     layers: list[nn.Module]
-    if model == "mlp":
-        layers = [nn.Linear(task.NOISE["mlp"], 128), nn.ReLU(), nn.Linear(128, 784), nn.Tanh(), nn.Unflatten(1, (1, 28, 28))]
+    if model == "gan":
+        layers = [nn.Linear(task.NOISE["gan"], 128), nn.ReLU(), nn.Linear(128, 784), nn.Tanh(), nn.Unflatten(1, (1, 28, 28))]
         return nn.Sequential(*layers), nn.Sequential(nn.Flatten(), nn.Linear(784, 128), nn.ReLU(), nn.Linear(128, 1))
     layers = [Painted()]
     for place, (window, before, after) in enumerate(task.GENERATOR):
@@ -59,10 +60,15 @@ def load(net: nn.Sequential, values: dict[str, np.ndarray]) -> None:
                 place += 1
                 kernel = torch.from_numpy(values[f"{place}/weight"])
                 layer.weight.copy_(kernel.permute(3, 2, 0, 1) if kernel.ndim == 4 else kernel.T)
-                layer.bias.copy_(torch.from_numpy(values[f"{place}/bias"]))
+                layer.bias.copy_(torch.from_numpy(values[f"{place}/bias"]))  # type: ignore[union-attr]
 
 
-class Contestant:
+def contestant(setup: Setup) -> Contestant:
+    """The twin of a style; it draws its noise, unless it is given."""
+    return Contestant(setup.workload, setup.style, setup.option != "given")
+
+
+class Contestant(task.Rounds):
     """Trains rounds.
 
     Args:
@@ -74,7 +80,7 @@ class Contestant:
     def __init__(self, model: str, style: str, draws: bool) -> None:
         self.model, self.draws = model, draws
         self.memory = torch.channels_last if style == "best" and model == "dcgan" else torch.contiguous_format
-        self.generator, self.discriminator = (net.to(memory_format=self.memory) for net in networks(model))
+        self.generator, self.discriminator = (net.to(memory_format=self.memory) for net in networks(model))  # type: ignore[call-overload]
         first = task.weights(model)
         load(self.generator, first["generator"])
         load(self.discriminator, first["discriminator"])

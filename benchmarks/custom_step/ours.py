@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-import babel_dl
 from babel_dl import ops
 from babel_dl.core import Module
 from babel_dl.data import ArrayDataset
@@ -23,10 +22,11 @@ from babel_dl.model.layers import (
     UpsampleConv2D,
 )
 from babel_dl.training import Trainer
-from babel_dl.training.loop import Interrupt, train_epoch
 from babel_dl.training.losses import BinaryCrossEntropyLossFromLogits
 from babel_dl.training.optimizers import Adam
 from benchmarks.custom_step import task
+from benchmarks.protocol import Setup
+from benchmarks.training.ours import Rounds, enter
 
 
 class Outputs(NamedTuple):
@@ -37,7 +37,7 @@ class Outputs(NamedTuple):
 
 def networks(model: str) -> tuple[Module, Module]:
     """The generator and the discriminator."""
-    if model == "mlp":
+    if model == "gan":
         generator = Sequential(FullyConnected(128), Activation("relu"), FullyConnected(784), Activation("tanh"), Reshape((28, 28, 1)))
         return generator, Sequential(Flatten(), FullyConnected(128), Activation("relu"), FullyConnected(1))
     blocks: list[Module] = [Reshape((4, 4, 8)), Conv2D(128, 1), Activation("relu"), BatchNormalization()]
@@ -97,24 +97,27 @@ def load(net: Module, values: dict[str, np.ndarray]) -> None:
             getattr(layer, ours).assign(values[f"{place}/{theirs}"])
 
 
-class Contestant:
+def contestant(setup: Setup) -> Contestant:
+    """Trains with the default settings; it draws its noise, unless it is given."""
+    enter(setup._replace(option=""))
+    return Contestant(setup.workload, setup.option != "given")
+
+
+class Contestant(task.Rounds):
     """Trains rounds.
 
     Args:
-        backend: Where.
         model: What.
         draws: Whether the step draws its noise.
     """
 
-    def __init__(self, backend: str, model: str, draws: bool) -> None:
-        babel_dl.set_backend(backend, "cpu")
+    def __init__(self, model: str, draws: bool) -> None:
         images, count = task.arrays(), task.STEPS[model] * task.BATCH_SIZE
         noise = np.resize(task.given_noise(model, len(images)), (count, task.NOISE[model]))
         inputs = task.Batch(np.resize(images, (count, 28, 28, 1)), noise)
         self.data = ArrayDataset(inputs, Outputs(np.arange(count, dtype=np.int32)))
         self.model, self.trainer = model, GAN(model, draws)
-        self.loader = self.data.to_dataloader(task.BATCH_SIZE, drop_last=True)
-        self.trainer.prepare(next(iter(self.loader.batches(0))))
+        self.run = Rounds(self.trainer, self.data.to_dataloader(task.BATCH_SIZE, drop_last=True))
         first = task.weights(model)
         load(self.trainer.generator, first["generator"])
         load(self.trainer.discriminator, first["discriminator"])
@@ -130,8 +133,4 @@ class Contestant:
 
     def round(self, number: int) -> float:
         """One round in the trainer's own loop; the mean loss of the discriminator."""
-        trainer = self.trainer
-        trainer.progress.epoch, trainer.progress.position = number, 0
-        trainer.metrics.reset()
-        return train_epoch(trainer, self.loader, Interrupt())["d"]
-
+        return self.run(number)["d"]

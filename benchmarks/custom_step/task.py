@@ -4,13 +4,14 @@ Two GANs at batch 64, each with one Adam for the generator and one for the discr
 discriminator's on the images just painted.
 
     dcgan   the networks of seed 000 (carefree-learn on MNIST): convolutions, batch norm, upsampling, bilinear resizing, max pooling
-    mlp     64-128-784 against 784-128-1, where the overhead of a step dominates
+    gan     64-128-784 against 784-128-1, where the overhead of a step dominates
 
 A round includes fetching the batches, drawing the noise, and reading both losses of all steps at the end.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from functools import cache
 from typing import NamedTuple
@@ -18,20 +19,39 @@ from typing import NamedTuple
 import numpy as np
 
 from babel_dl.data import load_images
+from benchmarks.protocol import Answer, clocked
 
 BATCH_SIZE = 64
 LEARNING_RATE = 2e-4
 BETA1, BETA2, EPS = 0.5, 0.999, 1e-8
 BN_EPS, BN_MOMENTUM = 1e-5, 0.1
-STEPS = {"dcgan": 15, "mlp": 150}
+STEPS = {"dcgan": 15, "gan": 150}
 """Steps in a round."""
-NOISE = {"dcgan": 128, "mlp": 64}
+NOISE = {"dcgan": 128, "gan": 64}
 """Numbers that an image is painted from."""
 MODELS = tuple(STEPS)
 
 GENERATOR = ((1, 8, 128), (3, 128, 64), (3, 64, 32), (3, 32, 1))
 DISCRIMINATOR = ((3, 1, 16), (3, 16, 32), (3, 32, 64), (3, 64, 128))
 """The dcgan's convolutions: window, channels in and out. All but the last are followed by ReLU and batch norm."""
+
+
+class Rounds(ABC):
+    """What all contestants share.
+
+    Attributes:
+        model: What is trained.
+    """
+
+    model: str
+
+    def __call__(self, number: int) -> Answer:
+        """Times a round."""
+        return clocked(self.model, STEPS[self.model], self.round)(number)
+
+    @abstractmethod
+    def round(self, number: int) -> float:
+        """Trains a round, and returns the mean loss of the discriminator."""
 
 
 class Batch(NamedTuple):
@@ -75,8 +95,8 @@ def weights(model: str) -> dict[str, dict[str, np.ndarray]]:
         kernel = rng.uniform(-limit, limit, shape).astype(np.float32)
         return {f"{name}/weight": kernel, f"{name}/bias": np.zeros(shape[-1], np.float32)}
 
-    if model == "mlp":
-        sizes = {"generator": (NOISE["mlp"], 128, 784), "discriminator": (784, 128, 1)}
+    if model == "gan":
+        sizes = {"generator": (NOISE["gan"], 128, 784), "discriminator": (784, 128, 1)}
         return {net: {**layer("0", s[:2]), **layer("1", s[1:])} for net, s in sizes.items()}
     found: dict[str, dict[str, np.ndarray]] = {}
     for net, convolutions in (("generator", GENERATOR), ("discriminator", DISCRIMINATOR)):

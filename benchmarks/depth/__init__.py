@@ -1,0 +1,1 @@
+"""A step against the number of layers."""

@@ -1,0 +1,1 @@
+"""Answers of a trained network, without gradients: one image, and many in batches."""

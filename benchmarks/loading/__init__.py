@@ -1,0 +1,1 @@
+"""Batches of uint8 images from memory, as float tensors."""

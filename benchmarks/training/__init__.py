@@ -1,0 +1,1 @@
+"""Training a classifier: three networks, everyone's loop."""
