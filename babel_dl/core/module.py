@@ -18,11 +18,12 @@ from babel_dl.backend import Backend, backend_of, current_backend
 from babel_dl.core import logging, precision, weights
 from babel_dl.core.building import all_or_nothing, example_arrays
 from babel_dl.core.initializers import Initializer, find_initializer
+from babel_dl.core.inventory import inventory
 from babel_dl.core.logged import collect_logged
 from babel_dl.core.native.adoption import adopt_natives
 from babel_dl.core.prediction import Predictor
 from babel_dl.core.random import current_seed, host_generator, use_seed
-from babel_dl.core.structure import name_modules, walk
+from babel_dl.core.structure import name_modules
 from babel_dl.core.variable import Variable, dry_run
 from babel_dl.errors import ArgumentError, BuildError
 from babel_dl.ops import tree
@@ -210,12 +211,12 @@ class Module:
     @property
     def modules(self) -> dict[str, Module]:
         """This module and all below it, by path."""
-        return {path: value for path, value in walk(self) if isinstance(value, Module)}
+        return dict(inventory(self).modules)
 
     @property
     def named_variables(self) -> dict[str, Variable]:
         """All variables by path, each once: `/linear/0/weight`."""
-        return {path: value for path, value in walk(self) if isinstance(value, Variable)}
+        return dict(inventory(self).variables)
 
     @property
     def variables(self) -> list[Variable]:

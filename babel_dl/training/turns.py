@@ -79,7 +79,8 @@ def _several(trainer: Trainer, step: CompiledStep, chunk: Chunk) -> Iterator[int
             yield from _one_by_one(trainer, [_pick(chunk, place) for place in range(done, chunk.num_batches)])
             return
         if not pace.is_settled:
-            backend.synchronize()
+            for native in list(values.values())[:1]:
+                backend.to_numpy(native)  # waits for this call, and for nothing else that is under way
             pace.note(count, time.perf_counter() - began)
         for optimizer in followers:
             optimizer.note(progress.step + count - 1)
