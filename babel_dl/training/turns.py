@@ -68,8 +68,10 @@ def _several(trainer: Trainer, step: CompiledStep, chunk: Chunk) -> Iterator[int
     progress, pace, backend = trainer.progress, step.pace, trainer.backend
     followers = [optimizer for optimizer in trainer.optimizers.values() if optimizer.leader is not None]
     led = [optimizer for optimizer in followers if optimizer.is_in_use]
-    capacity = len(next(tree.leaves(chunk.batch)))
-    rates = tuple([optimizer.planned(range(progress.step, progress.step + capacity)) for optimizer in led])
+    capacity, known = len(next(tree.leaves(chunk.batch))), chunk.num_batches
+    if progress.last_step:
+        known = min(known, progress.last_step - progress.step)
+    rates = tuple([optimizer.planned(range(progress.step, progress.step + known), capacity) for optimizer in led])
     stacked, size, done = (narrow(chunk.batch), rates), num_samples(_pick(chunk, 0)), 0
     while done < chunk.num_batches:
         count = min(chunk.num_batches - done, _steps_at_once(trainer, 1 if step.is_new else pace.steps))

@@ -1,5 +1,6 @@
 """Several steps in one call are the same training: numbers, logs, checkpoints and callbacks are those of one step to a call."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from babel_dl.model.layers import Activation, Conv2D, Flatten, FullyConnected
 from babel_dl.training import Trainer
 from babel_dl.training.callbacks import Callback, CheckpointCallback, LearningRateUpdateCallback, WeightAveragingCallback
 from babel_dl.training.optimizers import SGD, Adam
-from babel_dl.training.optimizers.learning_rates import Exponential, OneCycle
+from babel_dl.training.optimizers.learning_rates import Exponential, LearningRateSchedule, OneCycle
 from babel_dl.training.pace import MAX_STEPS, WANTED_SECONDS, Pace
 from babel_dl.training.steps import CompiledStep
 from tests.training.examples import CrossEntropy, Noisy, Outputs, make_trainer, points, weights_of
@@ -109,6 +110,27 @@ def test_the_learning_rate_is_that_of_the_last_step(backend):
     trainer, _, _ = trained(5, optimizer=SGD(schedule))
     assert trainer.optimizer.learning_rate == schedule(2 * NUM_STEPS - 1)
     assert float(trainer.optimizer.named_variables["learning_rate"].numpy()) == pytest.approx(schedule(2 * NUM_STEPS - 1))
+
+
+@dataclass(frozen=True)
+class Listed(LearningRateSchedule):
+    """Knows the rates of some steps, and fails beyond."""
+
+    initial_lr: float
+    num_steps: int
+
+    def __call__(self, step: int) -> float:
+        if step >= self.num_steps:
+            raise IndexError(f"step {step} was asked for")
+        return self.initial_lr / (1 + step)
+
+
+@pytest.mark.parametrize("limit", [{"steps": 7}, {"epochs": 1}, {"epochs": 2}])
+def test_a_schedule_is_asked_for_no_step_that_is_not_made(backend, limit):
+    num_steps = limit.get("steps") or limit["epochs"] * NUM_STEPS
+    trainer = make_trainer(Noisy(), optimizer=SGD(Listed(0.1, num_steps)))
+    trainer.fit(points(100).to_dataloader(8), **limit)
+    assert trainer.optimizer.learning_rate == 0.1 / num_steps
 
 
 def test_a_callback_that_overwrites_on_step_end_hears_of_every_step(backend):

@@ -229,16 +229,18 @@ class Optimizer(ABC):
         for name, value in self._wanted(step).items():
             self.set(name, value)
 
-    def planned(self, steps: range) -> dict[str, np.ndarray]:
+    def planned(self, steps: range, length: int) -> dict[str, np.ndarray]:
         """What the schedule says for several steps, for a compiled function that makes them all.
 
         Args:
-            steps: Their numbers.
+            steps: Their numbers; a schedule is asked for no other step.
+            length: How long the arrays are; what lies behind the last step is not used.
 
         Returns:
-            For each hyperparameter that moves a float32 array of shape (steps,).
+            For each hyperparameter that moves a float32 array of shape (length,).
         """
         wanted = [self._wanted(step) for step in steps]
+        wanted += wanted[-1:] * (length - len(wanted))
         return {name: np.array([values[name] for values in wanted], np.float32) for name in wanted[0]}
 
     def follow_inside(self, values: dict[str, Tensor]) -> None:
