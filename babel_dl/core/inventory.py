@@ -37,17 +37,19 @@ class Inventory:
         self._is_kept = not any(hasattr(type(module), "native_members") for module in self.modules.values())
         vars(root)[_PLACE] = self  # before the attributes are noted, for it is one of them
         self._held: list[tuple[Any, list[Any]]] = []
-        for module in self.modules.values():
-            self._note(vars(module))
+        self._note([vars(module) for module in self.modules.values()])
 
-    def _note(self, container: Any) -> None:
-        if any(container is known for known, _ in self._held):
-            return
-        values = list(container.values()) if isinstance(container, dict) else list(container)
-        self._held.append((container, values))
-        for value in values:
-            if isinstance(value, (list, tuple, dict)) and value:
-                self._note(value)
+    def _note(self, waiting: list[Any]) -> None:
+        """Notes what containers hold, and the containers in these."""
+        seen: set[int] = set()
+        while waiting:
+            container = waiting.pop()
+            if id(container) in seen:
+                continue
+            seen.add(id(container))
+            values = list(container.values()) if isinstance(container, dict) else list(container)
+            self._held.append((container, values))
+            waiting.extend(value for value in values if isinstance(value, (list, tuple, dict)) and value)
 
     @property
     def is_current(self) -> bool:

@@ -74,9 +74,14 @@ def mix_key(*parts: str | int) -> int:
     """
     digest = hashlib.blake2b(digest_size=16)
     for part in parts:
-        encoded = f"{type(part).__name__}:{part}".encode()
-        digest.update(len(encoded).to_bytes(8, "little") + encoded)
+        digest.update(encoded_part(part))
     return int.from_bytes(digest.digest(), "little")
+
+
+def encoded_part(part: str | int) -> bytes:
+    """What `mix_key` hashes of one part: its length, its type and its text."""
+    encoded = f"{type(part).__name__}:{part}".encode()
+    return len(encoded).to_bytes(8, "little") + encoded
 
 
 def host_generator(seed: int, *names: str | int) -> np.random.Generator:

@@ -104,7 +104,7 @@ class ArrayDataset(Dataset):
     def is_gathered(self) -> bool:
         """Whether no transformer has to see each sample: there is none, or all are vectorised and the samples of a field have one shape."""
         transformers = (*self.transformers, *self.realtime_transformers)
-        return not transformers or (not self._is_ragged() and all(map(is_vectorised, transformers)))
+        return not transformers or (self.has_one_shape and all(map(is_vectorised, transformers)))
 
     def gather(self, indices: np.ndarray, epoch: int = 0, seed: int | None = None) -> Sample:
         """A whole batch at once, behind all transformers.
@@ -140,8 +140,8 @@ class ArrayDataset(Dataset):
         Raises:
             DataError: As `gather`.
         """
-        if self._is_ragged() or self.transformers or self.realtime_transformers:
-            yield from (self.gather(indices, epoch, seed) for indices in parts)
+        if not self.has_one_shape or self.transformers or self.realtime_transformers:
+            yield from super().gather_each(parts, epoch, seed)
             return
         new, input_kind, output_kind = tuple.__new__, type(self._inputs), type(self._outputs)
         inputs, outputs = _gathers_of(self._inputs), _gathers_of(self._outputs)
@@ -161,7 +161,7 @@ class ArrayDataset(Dataset):
         Raises:
             DataError: A token has no row, or a transformer failed.
         """
-        if self._is_ragged() or not all(map(is_vectorised, self.transformers)):
+        if not self.has_one_shape or not all(map(is_vectorised, self.transformers)):
             return super().stored_samples(indices)
         known_rows = self._known_rows_or_none()
         rows = indices if known_rows is None else known_rows[indices]
@@ -183,8 +183,10 @@ class ArrayDataset(Dataset):
         tokens = self.all_sample_tokens
         return [tokens[index] for index in indices.tolist()]
 
-    def _is_ragged(self) -> bool:
-        return any(isinstance(column, list) for column in (*self._inputs, *self._outputs))
+    @property
+    def has_one_shape(self) -> bool:
+        """Whether every field is one array."""
+        return not any(isinstance(column, list) for column in (*self._inputs, *self._outputs))
 
     def _num_rows(self) -> int:
         return len(self._inputs[0] if self._inputs else self._outputs[0])

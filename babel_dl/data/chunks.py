@@ -29,7 +29,7 @@ class Chunk(NamedTuple):
 
 
 def capacity_of(loader: DataLoader, max_bytes: int, max_batches: int) -> int:
-    """How many batches a chunk of the loader's may have; 1 where they are read sample by sample.
+    """How many batches a chunk of the loader's may have; 1 where they are read sample by sample, or differ in shape.
 
     Args:
         loader: Whose batches.
@@ -37,7 +37,7 @@ def capacity_of(loader: DataLoader, max_bytes: int, max_batches: int) -> int:
         max_batches: How many batches it may have.
     """
     dataset = loader.dataset
-    if not dataset.is_gathered:
+    if not (dataset.is_gathered and dataset.has_one_shape):
         return 1
     sample = make_batch(dataset, loader.seed, 0, np.zeros(1, np.int64))
     size = sum(np.asarray(leaf).nbytes for leaf in tree.leaves(sample)) * loader.batch_size

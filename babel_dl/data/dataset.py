@@ -214,6 +214,11 @@ class Dataset:
         return hold_in_memory(self)
 
     @property
+    def has_one_shape(self) -> bool:
+        """Whether all samples of a field are known to have one shape, so that any of them fit into one array."""
+        return False
+
+    @property
     def is_gathered(self) -> bool:
         """Whether `gather` can take whole batches at once, without Python code for each sample."""
         return False

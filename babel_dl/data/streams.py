@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from babel_dl.core.random import host_generator
+from babel_dl.core.random import encoded_part, host_generator
 
 STREAM = "augmentation"
 WORDS_OF_BLOCK = 4
@@ -107,18 +107,13 @@ def sample_keys(seed: int, epoch: int, indices: np.ndarray) -> np.ndarray:
     """
     common = hashlib.blake2b(digest_size=16)
     for part in (int(seed), STREAM, int(epoch)):
-        common.update(_part(part))
+        common.update(encoded_part(part))
     digests = []
     for index in indices.tolist():  # numpy has no such hash; written in its operations it would be slower than this loop
         digest = common.copy()
-        digest.update(_part(index))
+        digest.update(encoded_part(index))
         digests.append(digest.digest())
     return np.frombuffer(b"".join(digests), "<u8").reshape(-1, 2).T.astype(np.uint64)
-
-
-def _part(part: str | int) -> bytes:
-    encoded = f"{type(part).__name__}:{part}".encode()  # as babel_dl.core.random.mix_key does
-    return len(encoded).to_bytes(8, "little") + encoded
 
 
 def philox_words(keys: np.ndarray, first_block: int, num_blocks: int) -> np.ndarray:

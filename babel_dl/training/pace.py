@@ -9,6 +9,12 @@ MAX_STEPS = 64
 MAX_BYTES = 4 << 20
 """Of the batches of one call. More would only leave the processor's cache."""
 
+LEAST_MEAN = 4
+"""A call of several steps costs some 0.1 ms more than one of a step alone; shorter ones do not repay that."""
+
+MAX_TIMED = 16
+"""Calls; each of these is waited for."""
+
 WANTED_SECONDS = 0.05
 """A call of this length hides its own cost (0.1 to 1 ms), and Ctrl-C, callbacks and limits still come in time."""
 
@@ -17,7 +23,7 @@ class Pace:
     """Finds out how many steps a call may make. Their number changes no bit of what they compute, so it may depend on the clock.
 
     The first call compiles and tells nothing; the next ones are timed, and make four times as many steps each until one is long enough
-    twice.
+    twice. After some calls it is left at what it is: where all of them end early, there is nothing to find out.
 
     Args:
         steps_per_call: "auto", or a fixed number.
@@ -30,7 +36,7 @@ class Pace:
     def __init__(self, steps_per_call: int | str) -> None:
         self.is_settled = steps_per_call != AUTO
         self.steps = int(steps_per_call) if self.is_settled else 1
-        self._is_first = True
+        self._calls_left = MAX_TIMED
         self._long: list[float] = []
 
     def note(self, steps: int, seconds: float) -> None:
@@ -40,10 +46,10 @@ class Pace:
             steps: How many it made.
             seconds: How long it took.
         """
-        if self._is_first:
-            self._is_first = False
-            return
-        if steps < self.steps:  # something else ended the call early, so its length says little
+        self._calls_left -= 1
+        if self._calls_left == 0:
+            self.is_settled = True
+        if self._calls_left == MAX_TIMED - 1 or steps < self.steps:  # it compiled; or something else ended it early
             return
         if seconds >= WANTED_SECONDS / 4:
             self._long.append(seconds)

@@ -39,6 +39,14 @@ class Phases:
         phase = self.at(step)
         return next((count for count in range(1, most) if self.at(step + count) != phase), most)
 
+    @property
+    def mean_run_length(self) -> float:
+        """How many steps in a row have the same phase, on average; infinite where nothing is done only every so often."""
+        if not self._periods:
+            return math.inf
+        cycle = min(math.lcm(*[period for period, _ in self._periods]), 1000)
+        return cycle / max(1, sum(self.at(step) != self.at(step + 1) for step in range(cycle)))
+
     def combinations(self) -> Iterator[int]:
         """A step for each combination of what is due and what is not, but for the one in which everything is.
 

@@ -16,7 +16,7 @@ from babel_dl.data import DataLoader
 from babel_dl.data.chunks import Chunk, capacity_of, chunks
 from babel_dl.ops import tree
 from babel_dl.ops.dispatch import narrow
-from babel_dl.training.pace import AUTO, MAX_BYTES, MAX_STEPS
+from babel_dl.training.pace import AUTO, LEAST_MEAN, MAX_BYTES, MAX_STEPS
 from babel_dl.training.steps import CompiledStep, num_samples
 
 if TYPE_CHECKING:
@@ -48,7 +48,15 @@ def _capacity(trainer: Trainer, data: Any) -> int:
         return 1
     if trainer.callbacks.hears("on_step_start"):
         return 1
-    return capacity_of(data, MAX_BYTES, MAX_STEPS) if wanted == AUTO else capacity_of(data, 1 << 62, int(wanted))
+    if wanted != AUTO:
+        return capacity_of(data, 1 << 62, int(wanted))
+    return capacity_of(data, MAX_BYTES, MAX_STEPS) if _mean_length(trainer) >= LEAST_MEAN else 1
+
+
+def _mean_length(trainer: Trainer) -> float:
+    """How many steps calls can have on average, as callbacks, reading and what is done only every so often end them."""
+    averaged = trainer.accumulate / 2 if trainer.accumulate > 1 else MAX_STEPS  # a run that adds up, and the step that moves
+    return min(trainer.log_every, *trainer.callbacks.periods, averaged, trainer.phases.mean_run_length)
 
 
 def _one_by_one(trainer: Trainer, batches: Iterable[Any]) -> Iterator[int]:
@@ -94,10 +102,11 @@ def _several(trainer: Trainer, step: CompiledStep, chunk: Chunk) -> Iterator[int
 def _steps_at_once(trainer: Trainer, most: int) -> int:
     """How many steps may run before somebody has to be told of one, or something else is due."""
     progress = trainer.progress
-    most = min(most, trainer.log_every - progress.position % trainer.log_every, trainer.callbacks.steps_until_told(trainer))
+    most = min(most, trainer.log_every - progress.position % trainer.log_every)
+    most = min([most, *[period - progress.step % period for period in trainer.callbacks.periods]])
     if progress.last_step:
         most = min(most, progress.last_step - progress.step)
-    return trainer.phases.run_length(progress.step, max(1, most))
+    return trainer.phases.run_length(progress.step, most)
 
 
 def _pick(chunk: Chunk, place: int) -> Any:

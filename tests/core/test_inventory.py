@@ -72,6 +72,15 @@ def test_a_native_module_that_is_put_in_later_is_taken_in(net):
     assert "/layers/1/weight" in net.named_variables
 
 
+def test_a_container_that_is_met_twice_and_one_that_holds_itself_are_no_trouble(net):
+    shared = [FullyConnected(1)]
+    net.first, net.second, net.itself = shared, (shared, shared), []
+    net.itself.append(net.itself)
+    before = len(net.modules)
+    shared.append(FullyConnected(1))
+    assert len(net.modules) == before + 1
+
+
 def test_what_is_returned_may_be_changed(net):
     net.modules.clear()
     net.named_variables.clear()

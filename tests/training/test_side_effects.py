@@ -10,6 +10,7 @@ import babel_dl
 from babel_dl import ops
 from babel_dl.core import RandomStream, Variable
 from babel_dl.errors import ArgumentError, SideEffectError, StateError
+from babel_dl.model.layers import BatchNormalization
 from babel_dl.training.optimizers import SGD
 from tests.training.duel import Duel, net, rows
 
@@ -102,6 +103,17 @@ def test_an_optimizer_that_the_trainer_does_not_hold_is_named(backend):
             return self.minimize(lambda: ops.square(self.critic(batch[0].x)).mean(), over=self.critic, using=rule)
 
     with pytest.raises(StateError, match=r"uses the variable '/step'"):
+        Stray().fit(rows().to_dataloader(8), epochs=1)
+
+
+def test_statistics_that_no_parameter_goes_with_are_named(backend):
+    norm = BatchNormalization(affine=False)
+
+    class Stray(Duel):
+        def train_step(self, batch: Any) -> Any:
+            return self.minimize(lambda: ops.square(self.critic(norm(batch[0].x))).mean(), over="critic")
+
+    with pytest.raises(StateError, match=r"'/running_mean', '/running_var'"):
         Stray().fit(rows().to_dataloader(8), epochs=1)
 
 

@@ -8,15 +8,16 @@ import pytest
 
 from babel_dl.core import Module
 from babel_dl.core.random import set_seed
+from babel_dl.data import ArrayDataset
 from babel_dl.errors import ArgumentError, BabelError, NonFiniteError
 from babel_dl.model.layers import Activation, Conv2D, Flatten, FullyConnected
 from babel_dl.training import Trainer
 from babel_dl.training.callbacks import Callback, CheckpointCallback, LearningRateUpdateCallback, WeightAveragingCallback
 from babel_dl.training.optimizers import SGD, Adam
 from babel_dl.training.optimizers.learning_rates import Exponential, LearningRateSchedule, OneCycle
-from babel_dl.training.pace import MAX_STEPS, WANTED_SECONDS, Pace
+from babel_dl.training.pace import MAX_STEPS, MAX_TIMED, WANTED_SECONDS, Pace
 from babel_dl.training.steps import CompiledStep
-from tests.training.examples import CrossEntropy, Noisy, Outputs, make_trainer, points, weights_of
+from tests.training.examples import CrossEntropy, Inputs, Noisy, Outputs, make_trainer, points, weights_of
 
 NUM_STEPS = 13  # of 100 samples in batches of 8: twelve full ones, and one of four
 
@@ -47,11 +48,10 @@ class Counting(Callback):
 class CallLengths(Callback):
     """Hears at which steps calls ended."""
 
+    told_every = 0
+
     def __init__(self) -> None:
         self.steps: list[int] = []
-
-    def steps_until_told(self, trainer: Any) -> int:
-        return 1 << 30
 
     def on_step_end(self, trainer: Any) -> None:
         self.steps.append(trainer.step)
@@ -226,6 +226,39 @@ def test_a_model_with_convolutions_trains_all_the_same(backend):
         np.testing.assert_allclose(found[1][name], value, rtol=2e-5, atol=1e-6, err_msg=name)
 
 
+class Pooled(Module):
+    """The mean over any number of points."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.dense = FullyConnected(3)
+
+    def call(self, x: Any) -> Outputs:
+        return Outputs(self.dense(x).mean(axis=1))
+
+
+@pytest.mark.parametrize("length", ["auto", 4])
+def test_samples_that_differ_in_shape_train_one_to_a_batch(backend, length):
+    clouds = [np.ones((size, 4), np.float32) for size in (3, 5, 3, 7, 5, 4)]
+    trainer = make_trainer(Pooled(), steps_per_call=length)
+    trainer.fit(ArrayDataset(Inputs(clouds), Outputs(np.arange(6, dtype=np.int32) % 3)).to_dataloader(1), epochs=1)
+    assert trainer.step == 6
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"callbacks": lambda: [Counting()]}, {"log_every": 3}, {"accumulate": 3}, {"callbacks": lambda: [WeightAveragingCallback(every=2)]}],
+    ids=["each step", "log_every", "accumulate", "averaging"],
+)
+def test_calls_that_would_be_short_have_one_step_each(backend, options):
+    """A call of several costs more than one of a single step: it pays from about four on."""
+    lengths = CallLengths()
+    options = {name: value() if callable(value) else value for name, value in options.items()}
+    callbacks = [*options.pop("callbacks", []), lengths]
+    make_trainer(Noisy(), callbacks, **options).fit(points(100).to_dataloader(8), epochs=2)
+    assert lengths.steps == list(range(1, 2 * NUM_STEPS + 1))
+
+
 def test_a_number_that_is_not_finite_is_named_with_its_very_step(backend):
     data = points(100)
     loader = data.to_dataloader(8, shuffle=False)
@@ -263,6 +296,15 @@ def test_the_pace_grows_until_a_call_is_long_enough():
     for seconds in (9.0, 1.0, 1.1):
         slow.note(1, seconds)
     assert (slow.steps, slow.is_settled) == (1, True)
+
+
+def test_the_pace_settles_where_all_calls_end_early():
+    pace, calls = Pace("auto"), 0
+    pace.note(1, 9.0)
+    while not pace.is_settled:
+        pace.note(min(pace.steps, 3), 1e-6)
+        calls += 1
+    assert calls == MAX_TIMED - 1
 
 
 def test_one_call_that_was_held_up_does_not_settle_the_pace():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from babel_dl.core import variable as variables
 from babel_dl.core.variable import is_dry_run
 from babel_dl.errors import ArgumentError
 from babel_dl.model.layer import Layer
@@ -83,6 +84,9 @@ class BatchNormalization(Layer):
     def _track(self, mean: Tensor, variance: Tensor, count: int) -> None:
         track = mean.backend.kernels.get("track")
         if track is not None and self.momentum is not None and mean.dtype == self.running_mean.static_dtype and not is_dry_run():
+            if variables.watches:  # a kernel writes past the variables, and who looks for those in use must hear of them
+                for variable in (self.num_batches_tracked, self.running_mean, self.running_var):
+                    variables.note_use(variable)
             averages = [self.running_mean.storage, self.running_var.storage]
             factors = (1.0, count / max(count - 1, 1))
             track(self.num_batches_tracked.storage, averages, [mean.native, variance.native], factors, self.momentum)

@@ -23,12 +23,15 @@ class Callback:
 
     Attributes:
         on_failure: "stop" if an error in this callback ends the run (a checkpoint), "report" if it is logged once (a logger).
+        told_every: After how many training steps `on_step_end` must be called, counted from the trainer's first; 1 for each, 0 for
+            whenever it suits. Between these a backend may run short steps in one call. It may be called more often.
 
     Raises:
         CallbackError: A subclass has a method `on_...` that is no event (the nearest one is offered), or an unknown `on_failure`.
     """
 
     on_failure: ClassVar[str] = STOP
+    told_every: int = 1
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -37,14 +40,6 @@ class Callback:
                 raise CallbackError(f"{cls.__name__}.{name} would never be called: there is no such event.{did_you_mean(name, HOOKS)}")
         if cls.on_failure not in (STOP, REPORT):
             raise CallbackError(f'{cls.__name__}.on_failure is "{STOP}" or "{REPORT}", and not {cls.on_failure!r}.')
-
-    def steps_until_told(self, trainer: Trainer) -> int:
-        """How many steps may run in one call until `on_step_end` must be called again. Looked at only where that is overwritten.
-
-        Returns:
-            1 for after every step, the default. More lets a backend run short steps together; `on_step_end` may still come earlier.
-        """
-        return 1
 
     def on_prepare(self, trainer: Trainer) -> None:
         """Modules are about to be built; no checkpoint is loaded yet. May come several times."""

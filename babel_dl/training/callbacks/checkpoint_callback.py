@@ -43,7 +43,7 @@ class CheckpointCallback(Callback):
         if every_steps is not None and every_steps < 1:
             raise ArgumentError(f"CheckpointCallback needs every_steps of at least 1, and got {every_steps}.")
         self.folder = None if folder is None else Path(folder)
-        self.every_steps = every_steps
+        self.every_steps, self.told_every = every_steps, every_steps or 0
         self.monitor = Monitor(monitor or TOTAL_LOSS, mode)
         self._is_asked_for = monitor is not None
         self._has_told = False
@@ -54,10 +54,6 @@ class CheckpointCallback(Callback):
         if self.folder is None:
             self.folder = run_folder() / "checkpoints"
         return CheckpointStore(self.folder)
-
-    def steps_until_told(self, trainer: Trainer) -> int:
-        """Up to the next step that is saved."""
-        return 1 << 30 if self.every_steps is None else self.every_steps - trainer.step % self.every_steps
 
     def on_step_end(self, trainer: Trainer) -> None:
         """Saves `latest` every so many steps."""

@@ -64,9 +64,10 @@ class CallbackList:
                     ) from error
                 self._report(callback, hook)
 
-    def steps_until_told(self, trainer: Trainer) -> int:
-        """How many steps may run until somebody has to be told of `on_step_end`; see `Callback.steps_until_told`."""
-        return min([callback.steps_until_told(trainer) for callback, _ in self._plans["on_step_end"]], default=1 << 30)
+    @property
+    def periods(self) -> list[int]:
+        """After how many steps each of those that hear `on_step_end` must be told, without those that can wait; see `told_every`."""
+        return [callback.told_every for callback, _ in self._plans["on_step_end"] if callback.told_every]
 
     def release(self, trainer: Trainer) -> None:
         """Lets every callback take back what it had put in force; nothing happens where nothing is."""

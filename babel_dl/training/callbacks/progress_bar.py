@@ -23,6 +23,7 @@ class ProgressBar(Callback):
     """
 
     on_failure = REPORT
+    told_every = 0
 
     def __init__(self) -> None:
         self._bar: Any = None
@@ -45,10 +46,6 @@ class ProgressBar(Callback):
         self._bar.start()
         console = self._bar.console
         self._console_before = logging.set_console(lambda line: console.print(line, markup=False, highlight=False, soft_wrap=True))
-
-    def steps_until_told(self, trainer: Trainer) -> int:
-        """The bar may move by many steps."""
-        return 1 << 30
 
     def on_step_end(self, trainer: Trainer) -> None:
         """Moves the bar."""

@@ -61,7 +61,7 @@ class WeightAveragingCallback(Callback):
         self.modules = None if modules is None else tuple(modules)
         self.evaluate = evaluate
         self.warm_up = warm_up
-        self.every = every
+        self.every = self.told_every = every
         self.average_statistics = average_statistics
         self.averages: dict[str, WeightAverage] = {}
         self._step: int | None = None
@@ -106,10 +106,6 @@ class WeightAveragingCallback(Callback):
         if self._step is not None and self._step < trainer.step:
             self.on_step_end(trainer)
         self._step = trainer.step
-
-    def steps_until_told(self, trainer: Trainer) -> int:
-        """Up to the next step that is averaged."""
-        return self.every - trainer.step % self.every
 
     def on_step_end(self, trainer: Trainer) -> None:
         """Updates the averages, if it is time."""
